@@ -1,0 +1,147 @@
+# make build | test | unit | e2e | lint | fmt | fuzz | demo | install | clean      BUILD=debug|release|asan  CC=gcc|clang
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+BUILD ?= debug
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+VERSION := $(shell cat VERSION 2>/dev/null || echo 0.0.0)
+
+# Lower layers last: a static library may only use what stands to its right.
+LAYERS := operator router sim plan api kube net base
+# No package needs another's internals: everything is included as "package/header.h".
+PKGS := libcurl jansson yaml-0.1 libuv libmicrohttpd
+OUT := build/$(BUILD)-$(notdir $(CC))
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wformat=2 -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wswitch-enum -Wconversion -Wno-sign-conversion \
+	-Wimplicit-fallthrough -Wdouble-promotion -Wno-missing-field-initializers
+CFLAGS_debug := -O1 -g -fno-omit-frame-pointer
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDFLAGS_asan := -fsanitize=address,undefined
+CPPFLAGS := -Ipkg -D_GNU_SOURCE -DINSTANCEPOOL_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(BUILD)) $(EXTRA_CFLAGS)
+LDFLAGS := $(LDFLAGS_$(BUILD)) $(EXTRA_LDFLAGS)
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+
+# V=1 shows the commands.
+ifeq ($(V),1)
+Q :=
+say :=
+else
+Q := @
+say = @printf '  %-4s %s\n' $(1) $(2)
+endif
+
+layer_src = $(wildcard pkg/$(1)/*.c)
+LIBS := $(foreach l,$(LAYERS),$(if $(call layer_src,$(l)),$(OUT)/lib$(l).a))
+PROGRAMS := $(foreach d,$(wildcard cmd/*/main.c),$(notdir $(patsubst %/,%,$(dir $(d)))))
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(OUT)/unit/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+
+.PHONY: build
+build: $(PROGRAMS:%=bin/%)
+
+# bin/ holds the programs of the last build, whatever BUILD was.
+bin/%: $(OUT)/bin/% FORCE
+	@mkdir -p bin
+	@cmp -s $< $@ || cp -f $< $@
+
+.PHONY: FORCE
+FORCE:
+
+$(OUT)/bin/%: $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS) $(LDLIBS)
+
+define program_rule
+$(OUT)/bin/$(1): $(patsubst %.c,$(OUT)/%.o,$(wildcard cmd/$(1)/*.c))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+define layer_rule
+$(OUT)/lib$(1).a: $(patsubst %.c,$(OUT)/%.o,$(call layer_src,$(1)))
+	@rm -f $$@
+	$$(call say,AR,$$@)
+	$$(Q)ar rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(if $(call layer_src,$(l)),$(eval $(call layer_rule,$(l)))))
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/unit/%: $(OUT)/tests/unit/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS) -lcmocka
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+
+# Unit programs run two at a time; UNIT_WRAPPER="valgrind ..." puts a program before each.
+.PHONY: unit
+unit: $(UNIT_BIN)
+	@hack/run-units $(UNIT_BIN)
+
+# Each fuzz target over its corpus, as a plain program: part of `make test`.
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(OUT)/fuzz/%)
+
+$(OUT)/fuzz/%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/driver.o $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS) $(LDLIBS)
+
+.PHONY: corpus
+corpus: $(FUZZ_BIN)
+	@for f in $(FUZZ_BIN); do $$f tests/fuzz/corpus/$$(basename $$f) || exit 1; done
+
+# libFuzzer on every target, FUZZ_SECONDS each; what it finds is kept in the corpus.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz:
+	@hack/fuzz $(FUZZ_SECONDS)
+
+.PHONY: deps
+deps:
+	@hack/install-deps.sh
+
+.PHONY: test
+test: deps
+	@hack/test
+
+# The scenarios on a real control plane: hack/cluster's, or KUBECONFIG's.
+.PHONY: e2e
+e2e: deps
+	@hack/e2e
+
+.PHONY: lint
+lint: deps
+	@hack/lint
+
+.PHONY: fmt
+fmt:
+	clang-format -i $(wildcard pkg/*/*.[ch] cmd/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch])
+
+# The announcement's example, step by step. KEEP=1 leaves the cluster for you to play with.
+.PHONY: demo
+demo: deps
+	@$(MAKE) --no-print-directory build
+	@hack/demo
+
+.PHONY: install
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS:%=bin/%) $(DESTDIR)$(PREFIX)/bin
+
+.PHONY: clean
+clean:
+	rm -rf build bin
