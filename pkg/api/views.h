@@ -1,0 +1,77 @@
+#pragma once
+/* Narrow views of built-in kinds: what the operator looks at and nothing else. Each is one allocation,
+ * read by the field tables in views.c; `*_decode` returns a new view, free() with view_free(). */
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/objmeta.h"
+
+enum tristate { TRI_UNKNOWN, TRI_FALSE, TRI_TRUE };
+
+struct pod {
+	struct objmeta meta;
+	const char *endpoint, *pool, *revision; /* labels */
+	const char *node_name;                  /* NULL: not bound */
+	const char *nominated_node_name;        /* NULL: none */
+	const char *phase;                      /* "Pending", "Running", "Succeeded", "Failed" */
+	enum tristate scheduled;                /* condition PodScheduled */
+	const char *scheduled_reason;           /* "Unschedulable", "SchedulingGated", ...; NULL */
+	const char *scheduled_message;
+	struct wall scheduled_since; /* lastTransitionTime: when bound, or when first refused */
+	bool ready;
+	struct wall ready_since;
+	int64_t grace_period_s; /* spec.terminationGracePeriodSeconds */
+};
+/* On a node and not on its way out. */
+static inline bool pod_is_bound(const struct pod *p)
+{
+	return p->node_name && !wall_is_set(p->meta.deleted) && p->phase && strcmp(p->phase, "Failed") != 0 &&
+	       strcmp(p->phase, "Succeeded") != 0;
+}
+static inline bool pod_is_waiting(const struct pod *p)
+{
+	return !p->node_name && !wall_is_set(p->meta.deleted) && p->phase && strcmp(p->phase, "Pending") == 0;
+}
+
+struct deployment {
+	struct objmeta meta;
+	const char *endpoint, *pool, *revision, *instance_type; /* labels */
+	int32_t replicas;                                       /* spec.replicas */
+	int32_t status_replicas;                                /* pods that exist */
+	int64_t observed_generation;
+	const char *failure_reason, *failure_message; /* condition ReplicaFailure=True, else NULL */
+};
+
+struct node_taint {
+	const char *key, *value, *effect;
+};
+struct node {
+	struct objmeta meta;
+	const struct jkv *labels;
+	size_t n_labels;
+	const struct node_taint *taints;
+	size_t n_taints;
+	bool unschedulable;
+	const struct jqty *allocatable;
+	size_t n_allocatable;
+	const struct jqty *capacity;
+	size_t n_capacity;
+	enum tristate ready;
+	struct wall ready_since; /* last transition of the Ready condition */
+};
+bool node_matches(const struct node *n, const struct jkv *selector, size_t n_selector);
+/* 0 when the node does not have it. */
+int64_t node_allocatable(const struct node *n, const char *resource);
+int64_t node_capacity(const struct node *n, const char *resource);
+/* Is there a difference that could change a decision? (A node's heartbeat is none.) */
+bool node_differs(const struct node *a, const struct node *b);
+
+struct service {
+	struct objmeta meta;
+	const char *endpoint; /* label */
+};
+
+struct pod *pod_decode(struct slice json, struct err *err);
+struct deployment *deployment_decode(struct slice json, struct err *err);
+struct node *node_decode(struct slice json, struct err *err);
+struct service *service_decode(struct slice json, struct err *err);
+void view_free(void *view);

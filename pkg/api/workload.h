@@ -1,0 +1,21 @@
+#pragma once
+/* What the operator creates: rendering only, no decisions. */
+#include <jansson.h>
+#include "api/endpoint.h"
+#include "api/model.h"
+#include "api/names.h"
+
+#define REVISION_SIZE 12
+/* The revision of a pool: a hash, with a version, of what the user wrote and what enters the pods: the
+ * Model's template, port and healthPath, and the pool's node selector, tolerations and runtime class. Not
+ * of what the operator adds, not of names, counts or priorities. It must never change for the same input:
+ * a new revision restarts every instance. */
+void pool_revision(const struct endpoint_pool *p, const struct model *m, char buf[static REVISION_SIZE]);
+
+/* The Deployment of a pool, ready to be created. New reference, or NULL when the Model's template cannot
+ * be used. */
+json_t *workload_deployment(const struct endpoint *e, const struct endpoint_pool *p, const struct model *m,
+                            const char *revision, int32_t replicas, struct err *err);
+/* The endpoint's stable address: a Service of the endpoint's name, port 80 -> the model's port. New
+ * reference. */
+json_t *workload_service(const struct endpoint *e, const struct model *m);
