@@ -138,8 +138,9 @@ static int read_selector(struct reader *r, json_t *o, const char *path, struct e
 	struct jkv *kv = arena_calloc(r->a, json_object_size(selector), sizeof(*kv));
 	size_t n = 0;
 	json_object_foreach(selector, key, value) {
-		if (!json_is_string(value))
-			return err_set(r->err, ERR_INVALID, "%s.nodeSelector[%.80s]: must be a string", path, key);
+		if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+			return err_set(r->err, ERR_INVALID, "%s.nodeSelector[%.80s]: must be a string without \\u0000",
+			               path, key);
 		kv[n++] = (struct jkv){arena_strdup(r->a, key), arena_strdup(r->a, json_string_value(value))};
 	}
 	qsort(kv, n, sizeof(*kv), compare_keys);

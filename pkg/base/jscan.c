@@ -102,7 +102,7 @@ static const char *escape_end(struct jscan *s, const char *p)
 	if (c < 0)
 		return fail_at(s, p, "an invalid escape");
 	if (c == 0)
-		return fail_at(s, p, "\\u0000 is not allowed");
+		s->nul = p;
 	if (is_low_surrogate(c))
 		return fail_at(s, p, "half a surrogate pair");
 	if (!is_high_surrogate(c))
@@ -116,6 +116,7 @@ static const char *escape_end(struct jscan *s, const char *p)
 static inline const char *string_end(struct jscan *s, const char *p, bool *ret_escaped)
 {
 	*ret_escaped = false;
+	s->nul = NULL;
 	for (;;) {
 		p = plain_end(p, s->end);
 		if (p == s->end)
@@ -266,6 +267,13 @@ static inline const char *scalar_end(struct jscan *s, const char *p)
 	}
 }
 
+/* A string that is to be read cannot hold a NUL; one that is skipped may. */
+static inline const char *readable_end(struct jscan *s, const char *p, bool *ret_escaped)
+{
+	p = string_end(s, p, ret_escaped);
+	return p && s->nul ? fail_at(s, s->nul, "\\u0000 is not allowed") : p;
+}
+
 /* A key with its colon, up to its value. */
 static inline const char *key_end(struct jscan *s, const char *p, struct jscan_str *ret)
 {
@@ -274,7 +282,7 @@ static inline const char *key_end(struct jscan *s, const char *p, struct jscan_s
 	if (*p != '"')
 		return fail_at(s, p, "a key is missing");
 	const char *start = p + 1;
-	p = string_end(s, start, &ret->escaped);
+	p = readable_end(s, start, &ret->escaped);
 	if (!p)
 		return NULL;
 	ret->raw = (struct slice){start, (size_t)(p - start)};
@@ -424,7 +432,7 @@ int jscan_string(struct jscan *s, struct jscan_str *ret)
 	if (jscan_peek(s) != JSCAN_STRING)
 		return fail(s, s->p, "not a string");
 	const char *start = s->p + 1;
-	const char *p = string_end(s, start, &ret->escaped);
+	const char *p = readable_end(s, start, &ret->escaped);
 	if (!p)
 		return -1;
 	ret->raw = (struct slice){start, (size_t)(p - start)};

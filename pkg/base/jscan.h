@@ -4,7 +4,9 @@
  * documents that jansson accepts (the differential test and the fuzzer hold it to that), with three
  * exceptions: any value may be the document; the depth ends at JSCAN_MAX_DEPTH, not at jansson's 2048; and
  * jansson overlooks a NUL byte right after a number or a literal.
- * Refused are thus U+0000, lone surrogates, invalid UTF-8, integers beyond int64, reals beyond a double.
+ * Refused are thus lone surrogates, invalid UTF-8, integers beyond int64, reals beyond a double; and \u0000 in
+ * keys and in strings that are read. In a string that is skipped it may stand (JSON_ALLOW_NUL of jansson): an
+ * annotation that nobody looks at must not hide an object.
  *
  *	struct jscan s;
  *	jscan_init(&s, text);
@@ -35,7 +37,8 @@ struct jscan {
 	const char *error;   /* static text, NULL while all is well */
 	size_t error_offset; /* where, in bytes */
 	unsigned depth;
-	bool opened; /* a container has just been opened: no comma before its first element */
+	const char *nul; /* where the last string had a \u0000, NULL if it had none */
+	bool opened;     /* a container has just been opened: no comma before its first element */
 };
 
 void jscan_init(struct jscan *s, struct slice text);

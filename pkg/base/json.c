@@ -19,7 +19,7 @@ json_t *json_must(json_t *j)
 json_t *json_parse(struct slice text, struct err *err)
 {
 	json_error_t e;
-	json_t *j = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &e);
+	json_t *j = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
 	if (j == NULL) {
 		/* jansson quotes the input after "near", and the input may be a secret. */
 		char *near = strstr(e.text, " near ");
@@ -52,6 +52,8 @@ int json_opt_str(const json_t *o, const char *path, const char *key, const char 
 		return 0;
 	if (!json_is_string(v))
 		return wrong(path, key, "must be a string", err);
+	if (strlen(json_string_value(v)) != json_string_length(v))
+		return wrong(path, key, "must not hold \\u0000", err);
 	*ret = json_string_value(v);
 	return 0;
 }

@@ -51,6 +51,18 @@ static void large_thing_first(void **state)
 	assert_string_equal(arena_strdup(&a, "x"), "x");
 }
 
+static void small_blocks(void **state)
+{
+	(void)state;
+	CLEANUP_ARENA struct arena a;
+	arena_init_small(&a, 100); /* not a multiple of the alignment */
+	for (int round = 0; round < 2; round++) {
+		for (size_t size = 1; size < 250; size++)
+			memset(arena_alloc(&a, size), 0xff, size);
+		arena_reset(&a);
+	}
+}
+
 static void strings(void **state)
 {
 	(void)state;
@@ -76,6 +88,7 @@ int main(void)
 		cmocka_unit_test(is_zeroed_and_aligned),
 		cmocka_unit_test(large_things_do_not_waste_the_block),
 		cmocka_unit_test(large_thing_first),
+		cmocka_unit_test(small_blocks),
 		cmocka_unit_test(strings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ static void parse_is_strict(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {"",     "null",       "{}x",           "{\"a\":1,\"a\":2}", "{'a':1}",
-	                                  "[1,]", "[\"\xff\"]", "[\"\\u0000\"]", "{\"a\":NaN}",       "[01]"};
+	                                  "[1,]", "[\"\xff\"]", "{\"\\u0000\":1}", "{\"a\":NaN}",      "[01]"};
 	struct err err = ERR_INIT;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_null(json_parse(slice_from(bad[i]), &err));
@@ -27,6 +27,20 @@ static void parse_is_strict(void **state)
 	assert_null(json_parse((struct slice){NULL, 0}, &err));
 	CLEANUP_JSON json_t *part = json_parse((struct slice){"{} x", 2}, &err);
 	assert_non_null(part);
+}
+
+/* An annotation that nobody reads may hold a NUL; what is read may not. */
+static void nul_is_refused_where_it_is_read(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	const char *s = NULL;
+	CLEANUP_JSON json_t *j = json_parse(SLICE_LIT("{\"a\":\"x\\u0000y\",\"b\":\"z\"}"), &err);
+	assert_non_null(j);
+	assert_int_equal(json_opt_str(j, "spec", "b", &s, &err), 0);
+	assert_string_equal(s, "z");
+	assert_int_equal(json_opt_str(j, "spec", "a", &s, &err), -1);
+	assert_string_equal(err.message, "spec.a: must not hold \\u0000");
 }
 
 static void parse_error_shows_place_but_not_text(void **state)
@@ -129,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse_is_strict),
+		cmocka_unit_test(nul_is_refused_where_it_is_read),
 		cmocka_unit_test(parse_error_shows_place_but_not_text),
 		cmocka_unit_test(path),
 		cmocka_unit_test(optional_members),
