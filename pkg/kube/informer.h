@@ -1,0 +1,36 @@
+#pragma once
+/* A store kept current: the reflector's runner. It owns the calls and the timer, nothing else. */
+#include "kube/client.h"
+#include "kube/store.h"
+
+struct informer;
+
+struct informer_handler {
+	/* before NULL: new; after NULL: gone. Both are views, valid during the call; `after` is in the store (and
+	 * `before` no longer). An event whose resourceVersion is the stored one is not reported. */
+	void (*on_change)(void *arg, const void *before, const void *after);
+	/* The first complete list is in the store. Once. May be NULL. */
+	void (*on_synced)(void *arg);
+	/* An object could not be read: it keeps its last good view. ns and name as far as they could be found,
+	 * else "". */
+	void (*on_undecodable)(void *arg, const char *ns, const char *name, const struct err *err);
+	/* A list or watch failed and will be tried again in retry_ms. Not told: that the server does not stream
+	 * lists. May be NULL. */
+	void (*on_trouble)(void *arg, const struct err *err, int64_t retry_ms);
+	void *arg;
+};
+
+struct informer_options {
+	const struct kube_type *type;
+	const char *ns;             /* NULL: all namespaces; copied */
+	const char *label_selector; /* NULL: all; copied */
+	struct informer_handler handler;
+};
+
+/* The handler may call anything but informer_free() of this informer. */
+struct informer *informer_new(struct kube_client *c, const struct informer_options *o);
+void informer_start(struct informer *i);
+void informer_free(struct informer *i); /* no callback any more; NULL is fine */
+const struct store *informer_store(const struct informer *i);
+bool informer_synced(const struct informer *i);
+const struct kube_resource *informer_resource(const struct informer *i);
