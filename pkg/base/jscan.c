@@ -297,7 +297,7 @@ static inline const char *key_end(struct jscan *s, const char *p, struct jscan_s
 /* Any value, without recursion. */
 static const char *value_end(struct jscan *s, const char *p)
 {
-	char closers[JSCAN_MAX_DEPTH]; /* of the containers opened here */
+	char closers[JSCAN_MAX_DEPTH]; /* of the containers opened here: what is below depth is set */
 	const unsigned room = JSCAN_MAX_DEPTH - s->depth;
 	unsigned depth = 0;
 	struct jscan_str key;
@@ -323,6 +323,7 @@ static const char *value_end(struct jscan *s, const char *p)
 			p = space_end(s, p);
 		}
 		/* One has ended, or the container that it opened is about to. */
+		/* cppcheck-suppress uninitvar ; depth is not 0 here */
 		while (p < s->end && *p == closers[depth - 1]) {
 			p++;
 			if (--depth == 0)
