@@ -1,0 +1,176 @@
+/* When a pool is given up, for how long, and when it is asked again. */
+#include "plan/internal.h"
+
+#define STRIKE_MEMORY_MS (60 * 60 * MS_PER_S)
+/* How long one try of a pool takes where nothing provides nodes: verdict, settling, writes. */
+#define QUICK_TRY_MS (15 * MS_PER_S)
+
+static int64_t try_ms(const struct planning *pl, const struct pool_plan *p)
+{
+	int64_t timeout_ms = pl->e->spec.provision_timeout_ms;
+
+	if (p->seen->provides_nodes && timeout_ms > QUICK_TRY_MS)
+		return timeout_ms;
+	return QUICK_TRY_MS;
+}
+
+/* Doubles with each strike; never shorter than it takes to try all the other pools, or two of them would be asked in
+ * turns and the third never. */
+static int64_t back_off_ms(const struct planning *pl, const struct pool_plan *p, int32_t strikes)
+{
+	const struct endpoint_spec *spec = &pl->e->spec;
+	int64_t ms = spec->retry_after_ms, walk_ms = 0;
+
+	for (int32_t i = 1; i < strikes && ms < spec->max_retry_after_ms; i++)
+		ms *= 2;
+	if (ms > spec->max_retry_after_ms)
+		ms = spec->max_retry_after_ms;
+	for (size_t i = 0; i < pl->n_pools; i++)
+		if (&pl->pools[i] != p)
+			walk_ms += try_ms(pl, &pl->pools[i]);
+	return ms > walk_ms ? ms : walk_ms;
+}
+
+static void open_breaker(struct planning *pl, struct pool_plan *p, enum pool_reason reason)
+{
+	struct pool_status *s = &p->status;
+	int64_t forgotten_ms = STRIKE_MEMORY_MS + back_off_ms(pl, p, s->strikes);
+
+	if (wall_is_set(s->last_strike) && pl->now.ms - s->last_strike.ms > forgotten_ms)
+		s->strikes = 0;
+	s->strikes++;
+	s->last_strike = wall_floor_s(pl->now);
+	s->next_retry = wall_add(s->last_strike, back_off_ms(pl, p, s->strikes));
+	s->reason = reason;
+	s->message = p->seen->why.message;
+	p->given_up = true;
+}
+
+/* The API's times are whole seconds: a node that turns Ready in the second of the strike, but after it, counts; one that
+ * was seen at the strike does not. */
+struct wall breaker_since(const struct planning *pl, const struct pool_plan *p)
+{
+	struct wall now = wall_floor_s(pl->now);
+
+	return p->given_up && p->seen->node_ready.ms >= now.ms ? wall_add(p->seen->node_ready, MS_PER_S) : now;
+}
+
+static bool closes(const struct planning *pl, const struct pool_plan *p)
+{
+	struct wall since = p->was->since;
+
+	return p->seen->last_bind.ms > since.ms ||
+	       (!p->seen->provides_nodes && p->seen->node_ready.ms >= since.ms) ||
+	       pl->now.ms >= p->was->next_retry.ms;
+}
+
+/* Reasons that are no matter of time: the window stands still, or the evidence has a deadline of its own. */
+static bool clock_stands(const struct planning *pl, const struct pool_plan *p)
+{
+	const struct classify_output *why = &p->seen->why;
+
+	switch (why->reason) {
+	case REASON_GATED:
+		return true;
+	case REASON_OWN_FLEET: /* the update makes room, unless none can be spared */
+		return pl->ready + pl->old_ready >= pl->desired || older_makes_room(pl, p);
+	case REASON_RELEASING:
+	case REASON_SETTLING:
+		return wall_is_set(why->deadline);
+	case REASON_NONE:
+	case REASON_PENDING:
+	case REASON_PROVISIONING:
+	case REASON_STOCK_OUT:
+	case REASON_LIMIT:
+	case REASON_NO_NODES:
+	case REASON_CONFIG:
+	case REASON_QUOTA:
+	case REASON_UNKNOWN:
+	case REASON_PROVISION_TIMEOUT:
+	default:
+		return false;
+	}
+}
+
+bool breaker_same_wait(const struct pool_plan *p)
+{
+	const struct pool_status *was = p->was;
+
+	if (!was || was->state != POOL_WAITING || p->waiting == 0)
+		return false;
+	return was->reason == p->seen->why.reason ||
+	       (was->reason != REASON_GATED && was->reason != REASON_OWN_FLEET);
+}
+
+static struct wall window_end(const struct planning *pl, const struct pool_plan *p)
+{
+	struct wall begin = breaker_same_wait(p) ? p->was->since : wall_floor_s(pl->now);
+	int64_t timeout_ms = pl->e->spec.provision_timeout_ms;
+
+	/* Nobody has said anything yet: that is no verdict, whatever the timeout. */
+	if ((p->waiting == 0 || p->seen->why.reason == REASON_PENDING) && timeout_ms < QUICK_TRY_MS)
+		timeout_ms = QUICK_TRY_MS;
+	return wall_add(wall_max(begin, p->seen->last_bind), timeout_ms);
+}
+
+/* The window passed: what was seen stays the reason, unless that was only "no room yet". */
+static enum pool_reason timeout_reason(enum pool_reason seen)
+{
+	switch (seen) {
+	case REASON_LIMIT:
+	case REASON_CONFIG:
+	case REASON_QUOTA:
+	case REASON_UNKNOWN:
+		return seen;
+	case REASON_NONE:
+	case REASON_PENDING:
+	case REASON_PROVISIONING:
+	case REASON_RELEASING:
+	case REASON_SETTLING:
+	case REASON_OWN_FLEET:
+	case REASON_STOCK_OUT:
+	case REASON_NO_NODES:
+	case REASON_GATED:
+	case REASON_PROVISION_TIMEOUT:
+	default:
+		return REASON_PROVISION_TIMEOUT;
+	}
+}
+
+static void remember(struct pool_plan *p)
+{
+	struct pool_status *s = &p->status;
+
+	if (!p->was)
+		return;
+	s->strikes = p->was->strikes;
+	s->last_strike = p->was->last_strike;
+	if (s->strikes == 0 || p->seen->last_bind.ms > s->last_strike.ms)
+		return; /* a bind clears the reason */
+	if (p->was->state == POOL_WAITING)
+		return; /* that was why it waited, not why it was given up */
+	s->reason = p->was->reason;
+	s->message = p->was->message;
+}
+
+void breaker_decide(struct planning *pl, struct pool_plan *p)
+{
+	const struct classify_output *why = &p->seen->why;
+
+	remember(p);
+	if (p->was && p->was->state == POOL_BACK_OFF && !closes(pl, p)) {
+		p->open = true;
+		p->status.next_retry = p->was->next_retry;
+		p->status.reason = p->was->reason;
+		p->status.message = p->was->message;
+		return;
+	}
+	if (!clock_stands(pl, p))
+		p->window_end = window_end(pl, p);
+	if (p->waiting == 0 || p->seen->blocked)
+		return;
+	if (why->explicit_evidence)
+		open_breaker(pl, p, why->reason);
+	else if (wall_is_set(p->window_end) && pl->now.ms >= p->window_end.ms)
+		open_breaker(pl, p, timeout_reason(why->reason));
+}

@@ -1,0 +1,94 @@
+#pragma once
+/* Shared inside pkg/plan: one plan being made. */
+#include "plan/plan.h"
+#include "plan/rollout.h"
+
+/* A pool during one plan. Counts are effective: a count that was lowered holds, though the pods may still be there. */
+struct pool_plan {
+	const struct endpoint_pool *spec;
+	const struct plan_pool_seen *seen;
+	const struct pool_status *was; /* NULL: not remembered */
+	int32_t bound, ready, waiting;
+	bool open;     /* breaker: not to be asked now */
+	bool given_up; /* its waiting instances go elsewhere, decided just now */
+	bool
+		lends; /* full of our own older instances: its demand goes to a pool below for now, no breaker opens */
+	struct wall window_end; /* not set: the clock stands still */
+	int32_t share;          /* waiting instances it is given */
+	int32_t surge;  /* more that wait there and are known to get a node: they stay, and count for nothing */
+	int32_t target; /* replicas */
+	struct pool_status status;
+};
+
+struct planning {
+	const struct plan_input *in;
+	const struct endpoint *e;
+	struct wall now;
+	struct arena *arena;
+	struct plan_output *out;
+	struct pool_plan pools[ENDPOINT_MAX_POOLS];
+	size_t n_pools;
+	int32_t desired;
+	int32_t bound, ready;         /* of the wanted revisions */
+	int32_t old_bound, old_ready; /* of everything else */
+	struct rollout_output rollout;
+	int32_t *old_target;
+	int32_t unmet; /* demand that no pool takes now */
+};
+
+static inline int32_t min_i32(int32_t a, int32_t b)
+{
+	return a < b ? a : b;
+}
+static inline int32_t max_i32(int32_t a, int32_t b)
+{
+	return a > b ? a : b;
+}
+static inline int32_t pool_cap(const struct pool_plan *p)
+{
+	return p->spec->max_instances;
+}
+static inline bool pool_usable(const struct pool_plan *p)
+{
+	return !p->open && !p->given_up && !p->seen->blocked;
+}
+static inline bool pool_waits(const struct pool_plan *p)
+{
+	return p->waiting > 0 && pool_usable(p);
+}
+static inline bool pool_waits_behind_own(const struct pool_plan *p)
+{
+	return pool_waits(p) && p->seen->why.reason == REASON_OWN_FLEET;
+}
+static inline int32_t pool_room(const struct pool_plan *p)
+{
+	return max_i32(0, pool_cap(p) - p->bound - p->share);
+}
+
+/* plan.c: is that an older Deployment of this pool? */
+bool is_old_of(const struct plan_old_seen *o, const struct pool_plan *p);
+/* ... and is an instance of one going already? */
+bool older_makes_room(const struct planning *pl, const struct pool_plan *p);
+
+/* breaker.c: rules 2 and 4. Is the breaker open, is the waiting over? Sets open, given_up, window_end and the breaker's
+ * part of status. */
+void breaker_decide(struct planning *pl, struct pool_plan *p);
+/* Does the wait that the status remembers go on? A new one has its own window: nothing waited any more (another template,
+ * say), or that for which the clock stood still is over. */
+bool breaker_same_wait(const struct pool_plan *p);
+/* What `since` is to say of a state that begins now. */
+struct wall breaker_since(const struct planning *pl, const struct pool_plan *p);
+
+/* fill.c: rules 1 and 3. Sets share, surge, target and unmet. */
+void fill(struct planning *pl);
+/* Rule 5: target becomes less where more is bound than wanted; sets old_target. */
+void scale_in(struct planning *pl);
+
+/* status.c: pool states, phase, conditions, wake-up. */
+void status_report(struct planning *pl);
+
+/* events.c: what changed since the remembered status, in words. */
+void events_report(struct planning *pl);
+
+/* "2026-11-25T17:03:00Z" -> "17:03:00Z", in the arena. */
+const char *time_of_day(struct planning *pl, struct wall t);

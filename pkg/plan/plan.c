@@ -1,0 +1,198 @@
+/* One plan: count, decide about each pool, fill, write down the steps, report. */
+#include "plan/plan.h"
+#include <assert.h>
+#include "api/names.h"
+#include "plan/internal.h"
+
+int32_t plan_desired(const struct endpoint *e)
+{
+	if (e->spec.instance_count >= 0)
+		return e->spec.instance_count;
+	return e->status.present ? e->status.desired : 1;
+}
+
+static void count(struct planning *pl)
+{
+	pl->n_pools = pl->e->spec.n_pools;
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		struct pool_plan *p = &pl->pools[i];
+
+		p->spec = &pl->e->spec.pools[i];
+		p->seen = &pl->in->pools[i];
+		p->was = endpoint_status_pool(&pl->e->status, p->spec->name);
+		p->bound = min_i32(p->seen->bound, p->seen->want);
+		p->ready = min_i32(p->seen->ready, p->seen->want);
+		p->waiting = p->seen->want - p->bound;
+		pl->bound += p->bound;
+		pl->ready += p->ready;
+	}
+	for (size_t i = 0; i < pl->in->n_old; i++) {
+		const struct plan_old_seen *o = &pl->in->old[i];
+
+		pl->old_bound += min_i32(o->bound, o->want);
+		pl->old_ready += min_i32(o->ready, o->want);
+	}
+}
+
+bool is_old_of(const struct plan_old_seen *o, const struct pool_plan *p)
+{
+	char label[NAME_MAX_BYTES + 1];
+
+	label_value(p->spec->name, label);
+	return str_eq(o->pool, label);
+}
+
+bool older_makes_room(const struct planning *pl, const struct pool_plan *p)
+{
+	for (size_t i = 0; i < pl->in->n_old; i++)
+		if (is_old_of(&pl->in->old[i], p) && pl->in->old[i].want < pl->in->old[i].bound)
+			return true;
+	return false;
+}
+
+/* An update borrows room from a pool below rather than do without an instance. Only from below: two pools full of our
+ * own would lend to each other without end. */
+static void find_lenders(struct planning *pl)
+{
+	bool room_below = false;
+
+	for (size_t i = pl->n_pools; i-- > 0;) {
+		struct pool_plan *p = &pl->pools[i];
+		bool behind = pool_waits_behind_own(p);
+
+		p->lends = behind && room_below && !older_makes_room(pl, p);
+		room_below = room_below || (pool_usable(p) && !behind && pool_room(p) > 0);
+	}
+}
+
+/* Does all that is asked of the new generation wait behind our own older instances, with nowhere else to go? */
+static bool no_room(const struct planning *pl)
+{
+	bool behind = false;
+
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		const struct pool_plan *p = &pl->pools[i];
+
+		if (p->share == 0)
+			continue;
+		if (!pool_waits_behind_own(p))
+			return false;
+		behind = true;
+	}
+	return behind;
+}
+
+/* Where instances are taken away there will be room: the pool can be asked again. */
+static void close_where_room_is_made(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		struct pool_plan *p = &pl->pools[i];
+
+		if (p->open && p->target < p->bound) {
+			p->open = false;
+			p->status.next_retry = (struct wall){0};
+		}
+	}
+}
+
+static void add_step(struct planning *pl, enum plan_step_type type, size_t index, int32_t from, int32_t to)
+{
+	pl->out->steps[pl->out->n_steps++] = (struct plan_step){type, index, from, to};
+}
+
+/* What serves or will serve first, what goes after it: a crash in between leaves too many, never too few. */
+static void add_steps(struct planning *pl)
+{
+	const struct plan_input *in = pl->in;
+
+	pl->out->steps = arena_calloc(pl->arena, 2 * pl->n_pools + 2 * in->n_old + 1, sizeof(*pl->out->steps));
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		const struct pool_plan *p = &pl->pools[i];
+
+		if (!p->seen->exists && !p->seen->blocked && p->target > 0)
+			add_step(pl, PLAN_CREATE, i, 0, p->target);
+		else if (p->seen->exists && p->target > p->seen->want)
+			add_step(pl, PLAN_SCALE, i, p->seen->want, p->target);
+	}
+	for (size_t i = 0; i < in->n_old; i++)
+		if (pl->old_target[i] < in->old[i].want)
+			add_step(pl, PLAN_SCALE_OLD, i, in->old[i].want, pl->old_target[i]);
+	for (size_t i = pl->n_pools; i-- > 0;) {
+		const struct pool_plan *p = &pl->pools[i];
+
+		if (p->seen->exists && p->target < p->seen->want)
+			add_step(pl, PLAN_SCALE, i, p->seen->want, p->target);
+	}
+	/* Every pool's Deployment is there from the start, so that a fallback is one small write. */
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		const struct pool_plan *p = &pl->pools[i];
+
+		if (!p->seen->exists && !p->seen->blocked && p->target == 0)
+			add_step(pl, PLAN_CREATE, i, 0, 0);
+	}
+	for (size_t i = 0; i < in->n_old; i++)
+		if (in->old[i].want == 0 && !in->old[i].pods_left)
+			add_step(pl, PLAN_DELETE_OLD, i, 0, 0);
+}
+
+/* The counts as they are once the steps are done; a status made of these stays the same in the next plan. */
+static void settle_counts(struct planning *pl)
+{
+	pl->bound = pl->ready = pl->old_bound = pl->old_ready = 0;
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		struct pool_plan *p = &pl->pools[i];
+
+		p->bound = min_i32(p->bound, p->target);
+		p->ready = min_i32(p->ready, p->target);
+		pl->bound += p->bound;
+		pl->ready += p->ready;
+	}
+	for (size_t i = 0; i < pl->in->n_old; i++) {
+		pl->old_bound += min_i32(pl->in->old[i].bound, pl->old_target[i]);
+		pl->old_ready += min_i32(pl->in->old[i].ready, pl->old_target[i]);
+	}
+}
+
+/* Cheap enough to be always on. */
+static void check(const struct planning *pl)
+{
+	int32_t total = 0, surge = 0;
+
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		const struct pool_plan *p = &pl->pools[i];
+
+		assert(p->target >= 0 && p->share >= 0);
+		assert(p->target <= max_i32(pool_cap(p), p->seen->want));
+		total += p->target;
+		surge += p->surge;
+	}
+	/* More than asked only where it serves until something better does, or where a node is on its way. */
+	assert(total <= max_i32(pl->rollout.new_target, pl->bound) + surge);
+}
+
+void plan(const struct plan_input *in, struct wall now, struct arena *a, struct plan_output *ret)
+{
+	struct planning *pl = arena_alloc(a, sizeof(*pl));
+
+	*ret = (struct plan_output){0};
+	pl->in = in;
+	pl->e = in->endpoint;
+	pl->now = now;
+	pl->arena = a;
+	pl->out = ret;
+	pl->desired = plan_desired(pl->e);
+	count(pl);
+	for (size_t i = 0; i < pl->n_pools; i++)
+		breaker_decide(pl, &pl->pools[i]);
+	find_lenders(pl);
+	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, false}, &pl->rollout);
+	fill(pl);
+	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, no_room(pl)}, &pl->rollout);
+	scale_in(pl);
+	close_where_room_is_made(pl);
+	check(pl);
+	add_steps(pl);
+	settle_counts(pl);
+	status_report(pl);
+	events_report(pl);
+}

@@ -1,0 +1,442 @@
+/* Runs the stories in tests/golden: what is given, when, and what the planner is expected to decide. A story is a list of
+ * steps; from step to step the status goes through its JSON form, as it does through the API. tests/golden/README.md tells
+ * the format. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <cmocka.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/yaml.h"
+#include "plan/plan.h"
+
+#define GOLDEN_DIR "tests/golden"
+#define MAX_STORIES 200
+#define MAX_OLD 8
+
+struct seen {
+	struct plan_pool_seen pools[ENDPOINT_MAX_POOLS];
+	struct plan_old_seen old[MAX_OLD];
+	size_t n_old;
+};
+
+struct story {
+	const char *file;
+	json_t *doc;
+	json_t *object; /* the endpoint as the API holds it */
+	struct seen seen;
+	struct arena arena; /* strings of `seen` */
+	size_t step;
+};
+
+static void complain(const struct story *s, const char *what, const char *expected, const char *actual)
+{
+	fail_msg("%s, step %zu: %s\n  expected: %s\n  actual:   %s", s->file, s->step + 1, what, expected,
+	         actual);
+}
+
+/* "17:00:05" -> a moment of the stories' day; absent: not set. */
+static struct wall moment(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+	char full[WALL_RFC3339_SIZE];
+	struct wall t = {0};
+	struct err err = ERR_INIT;
+
+	if (!text)
+		return t;
+	str_format(full, sizeof(full), "2026-11-25T%sZ", text);
+	if (wall_parse(slice_from(full), &t, &err) < 0)
+		fail_msg("%s: %s", full, err.message);
+	return t;
+}
+
+static void read_count(const json_t *o, const char *key, int32_t *ret)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (v)
+		*ret = (int32_t)json_integer_value(v);
+}
+
+static const char *text_of(struct story *s, const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? arena_strdup(&s->arena, text) : NULL;
+}
+
+static void read_why(struct story *s, const json_t *o, struct classify_output *why)
+{
+	const char *reason = json_string_value(json_object_get(o, "reason"));
+
+	*why = (struct classify_output){0};
+	if (!reason)
+		return;
+	if (!pool_reason_parse(reason, &why->reason))
+		fail_msg("%s: no such reason: %s", s->file, reason);
+	why->explicit_evidence = json_is_true(json_object_get(o, "definite"));
+	why->deadline = moment(o, "deadline");
+	read_count(o, "onTheWay", &why->on_the_way);
+	why->message = text_of(s, o, "message");
+}
+
+static void read_blocked(struct story *s, const json_t *o, struct plan_pool_seen *p)
+{
+	const json_t *blocked = json_object_get(o, "blocked");
+
+	if (!blocked)
+		return;
+	p->blocked = text_of(s, blocked, "message");
+	p->blocked_reason = text_of(s, blocked, "reason");
+	p->blocked_as = str_eq(p->blocked_reason, "ModelMissing") ? COND_MODEL_MISSING : COND_STALLED;
+}
+
+static void read_pool(struct story *s, const json_t *o, struct plan_pool_seen *p)
+{
+	const json_t *exists = json_object_get(o, "exists"), *provides = json_object_get(o, "providesNodes");
+
+	read_count(o, "want", &p->want);
+	read_count(o, "bound", &p->bound);
+	read_count(o, "ready", &p->ready);
+	if (exists)
+		p->exists = json_is_true(exists);
+	else if (json_object_get(o, "want"))
+		p->exists = true;
+	if (provides)
+		p->provides_nodes = json_is_true(provides);
+	if (json_object_get(o, "lastBind"))
+		p->last_bind = moment(o, "lastBind");
+	if (json_object_get(o, "nodeReady"))
+		p->node_ready = moment(o, "nodeReady");
+	p->oldest_wait = moment(o, "oldestWait");
+	read_why(s, o, &p->why);
+	read_blocked(s, o, p);
+}
+
+static size_t pool_index(const struct story *s, const struct endpoint *e, const char *name)
+{
+	for (size_t i = 0; i < e->spec.n_pools; i++)
+		if (str_eq(e->spec.pools[i].name, name))
+			return i;
+	fail_msg("%s, step %zu: no such pool: %s", s->file, s->step + 1, name);
+	return 0;
+}
+
+static void read_old(struct story *s, const json_t *list)
+{
+	size_t i;
+	json_t *o;
+
+	s->seen.n_old = 0;
+	json_array_foreach(list, i, o) {
+		struct plan_old_seen *old = &s->seen.old[s->seen.n_old++];
+
+		assert_true(s->seen.n_old <= MAX_OLD);
+		*old = (struct plan_old_seen){.name = text_of(s, o, "name"), .pool = text_of(s, o, "pool")};
+		read_count(o, "want", &old->want);
+		read_count(o, "bound", &old->bound);
+		read_count(o, "ready", &old->ready);
+		old->pods_left = old->bound > 0 || json_is_true(json_object_get(o, "podsLeft"));
+	}
+}
+
+static void read_seen(struct story *s, const struct endpoint *e, const json_t *step)
+{
+	const char *name;
+	json_t *o, *old = json_object_get(step, "old");
+
+	for (size_t i = 0; i < ENDPOINT_MAX_POOLS; i++) { /* what is not said again does not hold any more */
+		s->seen.pools[i].why = (struct classify_output){0};
+		s->seen.pools[i].blocked = NULL;
+	}
+	json_object_foreach(json_object_get(step, "seen"), name, o)
+		read_pool(s, o, &s->seen.pools[pool_index(s, e, name)]);
+	if (old)
+		read_old(s, old);
+}
+
+static const char *step_text(const struct story *s, const struct endpoint *e, const struct plan_step *p,
+                             struct buf *out)
+{
+	buf_clear(out);
+	switch (p->type) {
+	case PLAN_CREATE:
+		buf_addf(out, "create %s %" PRId32, e->spec.pools[p->index].name, p->to);
+		break;
+	case PLAN_SCALE:
+		buf_addf(out, "%s %" PRId32 " -> %" PRId32, e->spec.pools[p->index].name, p->from, p->to);
+		break;
+	case PLAN_SCALE_OLD:
+		buf_addf(out, "old %s %" PRId32 " -> %" PRId32, s->seen.old[p->index].name, p->from, p->to);
+		break;
+	case PLAN_DELETE_OLD:
+		buf_addf(out, "delete old %s", s->seen.old[p->index].name);
+		break;
+	}
+	return buf_slice(out).ptr;
+}
+
+static void check_list(const struct story *s, const char *what, const json_t *expected, json_t *actual)
+{
+	char *want = expected ? json_compact(expected) : NULL, *got = json_compact(actual);
+
+	if (expected && !json_equal(expected, actual))
+		complain(s, what, want, got);
+	free(want);
+	free(got);
+	json_decref(actual);
+}
+
+static void check_steps(const struct story *s, const struct endpoint *e, const json_t *expected,
+                        const struct plan_output *out)
+{
+	json_t *actual = json_array();
+	struct buf text CLEANUP_BUF;
+
+	buf_init(&text, 512);
+	for (size_t i = 0; i < out->n_steps; i++)
+		json_array_append_new(actual, json_string(step_text(s, e, &out->steps[i], &text)));
+	check_list(s, "steps", expected, actual);
+}
+
+static void check_events(const struct story *s, const json_t *expected, const struct plan_output *out)
+{
+	json_t *actual = json_array();
+
+	for (size_t i = 0; i < out->n_events; i++)
+		json_array_append_new(actual, json_string(out->events[i].reason));
+	check_list(s, "events", expected, actual);
+}
+
+/* Times are written short in stories. */
+static bool same_scalar(const json_t *expected, const json_t *actual)
+{
+	const char *want = json_string_value(expected), *got = json_string_value(actual);
+
+	if (json_equal(expected, actual))
+		return true;
+	return want && got && strlen(want) == 8 && str_starts(got, "2026-11-25T") &&
+	       strncmp(got + 11, want, 8) == 0;
+}
+
+/* Everything that is expected is there; null means that a member is absent. */
+static void check_subset(const struct story *s, const char *path, json_t *expected, json_t *actual)
+{
+	const char *key;
+	json_t *v;
+
+	if (json_is_object(expected) && json_is_object(actual)) {
+		json_object_foreach(expected, key, v) {
+			char *below = xasprintf("%s.%s", path, key);
+			json_t *there = json_object_get(actual, key);
+
+			if (!(json_is_null(v) && !there))
+				check_subset(s, below, v, there);
+			free(below);
+		}
+	} else if (!actual || !same_scalar(expected, actual)) {
+		char *want = json_dumps(expected, JSON_ENCODE_ANY),
+			 *got = actual ? json_dumps(actual, JSON_ENCODE_ANY) : xstrdup("absent");
+
+		complain(s, path, want, got);
+	}
+}
+
+/* instancePools and conditions as objects by name, which is how stories write them. */
+static json_t *by_key(json_t *list, const char *key)
+{
+	json_t *o = json_object(), *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		json_object_set(o, json_string_value(json_object_get(v, key)), v);
+	return o;
+}
+
+static void check_status(const struct story *s, const json_t *expect, json_t *status)
+{
+	CLEANUP_JSON json_t *pools = by_key(json_object_get(status, "instancePools"), "name");
+	CLEANUP_JSON json_t *conditions = by_key(json_object_get(status, "conditions"), "type");
+
+	if (json_object_get(expect, "status"))
+		check_subset(s, "status", json_object_get(expect, "status"), status);
+	if (json_object_get(expect, "pools"))
+		check_subset(s, "pools", json_object_get(expect, "pools"), pools);
+	if (json_object_get(expect, "conditions"))
+		check_subset(s, "conditions", json_object_get(expect, "conditions"), conditions);
+}
+
+static void check_wake(const struct story *s, const json_t *expect, const struct plan_output *out)
+{
+	const char *want = json_string_value(json_object_get(expect, "wake"));
+	char got[WALL_RFC3339_SIZE] = "never";
+
+	if (!want)
+		return;
+	if (wall_is_set(out->wake))
+		wall_format(out->wake, got);
+	if (!str_eq(want, got) && (strlen(got) < 20 || strncmp(got + 11, want, strlen(want)) != 0))
+		complain(s, "wake", want, got);
+}
+
+/* The Deployments follow the plan: what is lowered is gone, what is raised waits. */
+static void carry_out(struct story *s, const struct plan_output *out)
+{
+	for (size_t i = 0; i < out->n_steps; i++) {
+		const struct plan_step *p = &out->steps[i];
+
+		if (p->type == PLAN_CREATE || p->type == PLAN_SCALE) {
+			struct plan_pool_seen *pool = &s->seen.pools[p->index];
+
+			pool->exists = true;
+			pool->want = p->to;
+			pool->bound = pool->bound < p->to ? pool->bound : p->to;
+			pool->ready = pool->ready < p->to ? pool->ready : p->to;
+		}
+	}
+}
+
+static struct endpoint *decode(const struct story *s)
+{
+	char *text = json_compact(s->object);
+	struct err err = ERR_INIT;
+	struct endpoint *e = endpoint_decode(slice_from(text), &err);
+
+	free(text);
+	if (!e)
+		fail_msg("%s: %s", s->file, err.message);
+	return e;
+}
+
+/* Pools keep what was seen of them when the list changes its order. */
+static void reorder_seen(struct story *s, const struct endpoint *before, const struct endpoint *after)
+{
+	struct seen was = s->seen;
+
+	for (size_t i = 0; i < after->spec.n_pools; i++) {
+		s->seen.pools[i] = (struct plan_pool_seen){0};
+		for (size_t k = 0; k < before->spec.n_pools; k++)
+			if (str_eq(before->spec.pools[k].name, after->spec.pools[i].name))
+				s->seen.pools[i] = was.pools[k];
+	}
+}
+
+static void change_spec(struct story *s, json_t *change)
+{
+	json_t *meta = json_object_get(s->object, "metadata");
+	struct endpoint *before, *after;
+
+	if (!change)
+		return;
+	before = decode(s);
+	json_object_update(json_object_get(s->object, "spec"), change);
+	json_object_set_new(meta, "generation",
+	                    json_integer(json_integer_value(json_object_get(meta, "generation")) + 1));
+	after = decode(s);
+	reorder_seen(s, before, after);
+	endpoint_free(before);
+	endpoint_free(after);
+}
+
+static void run_step(struct story *s, json_t *step)
+{
+	CLEANUP_ARENA struct arena a;
+	const json_t *expect = json_object_get(step, "expect");
+	struct plan_input in = {0};
+	struct plan_output out, again;
+	struct endpoint *e;
+	json_t *applied;
+
+	arena_init(&a);
+	change_spec(s, json_object_get(step, "spec"));
+	if (str_eq(json_string_value(json_object_get(step, "status")), "lost"))
+		json_object_del(s->object, "status");
+	e = decode(s);
+	read_seen(s, e, step);
+	in.endpoint = e;
+	memcpy(in.pools, s->seen.pools, sizeof(in.pools));
+	in.old = s->seen.old;
+	in.n_old = s->seen.n_old;
+	plan(&in, moment(step, "now"), &a, &out);
+	check_steps(s, e, json_object_get(expect, "steps"), &out);
+	check_events(s, json_object_get(expect, "events"), &out);
+	check_wake(s, expect, &out);
+	applied = endpoint_status_apply(e, &out.status);
+	check_status(s, expect, json_object_get(applied, "status"));
+
+	/* The same input gives the same output. */
+	plan(&in, moment(step, "now"), &a, &again);
+	assert_true(endpoint_status_equal(&out.status, &again.status));
+	assert_int_equal(out.n_steps, again.n_steps);
+
+	if (!json_is_true(json_object_get(step, "statusNotWritten")))
+		json_object_set(s->object, "status", json_object_get(applied, "status"));
+	if (!json_is_true(json_object_get(step, "stepsNotWritten")))
+		carry_out(s, &out);
+	json_decref(applied);
+	endpoint_free(e);
+}
+
+static json_t *endpoint_object(json_t *spec)
+{
+	json_t *o =
+		json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:i}}", "apiVersion",
+	              "inference.instancepool.dev/v1alpha1", "kind", "InstancePoolEndpoint", "metadata", "name",
+	              "llm", "namespace", "default", "uid", "u-1", "resourceVersion", "1", "generation", 1);
+
+	json_object_set(o, "spec", spec);
+	return o;
+}
+
+static void run_story(void **state)
+{
+	struct story s = {.file = *state};
+	struct buf text CLEANUP_BUF;
+	struct err err = ERR_INIT;
+	char *path = xasprintf(GOLDEN_DIR "/%s", s.file);
+	json_t *step;
+
+	buf_init(&text, YAML_MAX_BYTES);
+	if (file_read(path, &text, &err) < 0 || !(s.doc = yaml_parse(buf_slice(&text), &err)))
+		fail_msg("%s: %s", path, err.message);
+	free(path);
+	arena_init(&s.arena);
+	s.object = endpoint_object(json_object_get(s.doc, "spec"));
+	assert_true(json_array_size(json_object_get(s.doc, "steps")) > 0);
+	json_array_foreach(json_object_get(s.doc, "steps"), s.step, step)
+		run_step(&s, step);
+	arena_done(&s.arena);
+	json_decref(s.object);
+	json_decref(s.doc);
+}
+
+static int is_story(const struct dirent *d)
+{
+	size_t len = strlen(d->d_name);
+
+	return len > 5 && str_eq(d->d_name + len - 5, ".yaml");
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[MAX_STORIES];
+	struct dirent **names;
+	int n = scandir(GOLDEN_DIR, &names, is_story, alphasort), failed;
+
+	if (n <= 0 || n > MAX_STORIES) {
+		fprintf(stderr, "%d stories in %s\n", n, GOLDEN_DIR);
+		return 1;
+	}
+	for (int i = 0; i < n; i++)
+		tests[i] = (struct CMUnitTest){names[i]->d_name, run_story, NULL, NULL, names[i]->d_name};
+	failed = _cmocka_run_group_tests("golden", tests, (size_t)n, NULL, NULL);
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	return failed;
+}

@@ -1,0 +1,452 @@
+/* The planner's promises, on random walks of a small cluster (world.h). A walk that breaks one is told again, step by
+ * step, with its seed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include "world.h"
+
+/* A promise: the first that is broken ends the walk. */
+static void promise(struct world *w, bool kept, const char *what)
+{
+	if (!kept && !w->broken)
+		w->broken = what;
+}
+
+/* ---- what holds for every single plan ---- */
+
+static int32_t lesser(int32_t a, int32_t b)
+{
+	return a < b ? a : b;
+}
+
+static int32_t room_below_cap(const struct world *w, const struct plan_output *out, size_t pool)
+{
+	const struct pool_status *p = &out->status.pools[pool];
+
+	if (p->state == POOL_BACK_OFF || w->pools[pool].blocked)
+		return 0;
+	return w->e.spec.pools[pool].max_instances - p->desired;
+}
+
+static bool waits_still(const struct plan_input *in, const struct plan_output *out, size_t pool)
+{
+	return in->pools[pool].want > in->pools[pool].bound && out->status.pools[pool].state == POOL_WAITING;
+}
+
+/* Given up, or it lends its demand: that goes to the next pool. */
+static bool passes_on(const struct world *w, const struct plan_input *in, const struct plan_output *out,
+                      size_t pool)
+{
+	const struct pool_status *p = &out->status.pools[pool];
+
+	if (in->pools[pool].why.reason == REASON_OWN_FLEET && p->desired < in->pools[pool].want)
+		return true;
+	return p->state == POOL_BACK_OFF && p->last_strike.ms == world_seconds(w->now_ms).ms;
+}
+
+/* Within a walk demand goes down: to a pool above one that waits only from another one above, or when nothing from there on
+ * can take it. */
+static void check_walk(struct world *w, const struct plan_input *in, const struct plan_output *out)
+{
+	size_t first = 0, n = w->e.spec.n_pools;
+
+	while (first < n && !waits_still(in, out, first))
+		first++;
+	for (size_t i = 0; i < first && first < n && !passes_on(w, in, out, i); i++)
+		for (size_t k = first; k < n && out->status.pools[i].desired > in->pools[i].want; k++)
+			promise(w, room_below_cap(w, out, k) <= 0, "a pool above one that waits was asked");
+}
+
+static void check_sums(struct world *w, const struct plan_input *in, const struct plan_output *out)
+{
+	int32_t total = 0, bound = 0, surge = 0, desired = plan_desired(&w->e);
+
+	for (size_t i = 0; i < w->e.spec.n_pools; i++) {
+		const struct plan_pool_seen *s = &in->pools[i];
+		const struct pool_status *p = &out->status.pools[i];
+
+		total += p->desired;
+		bound += lesser(s->bound, s->want);
+		surge += s->why.on_the_way;
+		promise(w, p->desired <= s->want || (p->state != POOL_BACK_OFF && !s->blocked),
+		        "a pool that cannot be asked was");
+		promise(w, p->desired <= s->want || p->desired <= w->e.spec.pools[i].max_instances,
+		        "more than the cap");
+		promise(w, p->current + p->starting + p->waiting == p->desired, "the pool's counts do not add up");
+		promise(w, p->waiting > 0 || p->state != POOL_WAITING, "waits for nothing");
+	}
+	promise(w, total <= (desired > bound ? desired : bound) + surge, "more asked than wanted");
+}
+
+static void check_time(struct world *w, struct wall t)
+{
+	promise(w, t.ms % MS_PER_S == 0, "a time that the API would cut");
+}
+
+static void check_times(struct world *w, const struct plan_output *out)
+{
+	for (size_t i = 0; i < out->status.n_pools; i++) {
+		const struct pool_status *p = &out->status.pools[i];
+
+		check_time(w, p->since);
+		check_time(w, p->deadline);
+		check_time(w, p->next_retry);
+		check_time(w, p->last_strike);
+	}
+	promise(w, !wall_is_set(out->wake) || out->wake.ms > w->now_ms, "wakes in the past");
+}
+
+static bool same_texts(const struct plan_output *a, const struct plan_output *b)
+{
+	if (a->n_events != b->n_events)
+		return false;
+	for (size_t i = 0; i < a->n_events; i++)
+		if (!str_eq(a->events[i].reason, b->events[i].reason) ||
+		    !str_eq(a->events[i].message, b->events[i].message))
+			return false;
+	return true;
+}
+
+static bool same_steps(const struct plan_output *a, const struct plan_output *b)
+{
+	if (a->n_steps != b->n_steps)
+		return false;
+	for (size_t i = 0; i < a->n_steps; i++)
+		if (a->steps[i].type != b->steps[i].type || a->steps[i].index != b->steps[i].index ||
+		    a->steps[i].from != b->steps[i].from || a->steps[i].to != b->steps[i].to)
+			return false;
+	return true;
+}
+
+static void check_again(struct world *w, const struct plan_input *in, const struct plan_output *out)
+{
+	struct plan_output again;
+
+	plan(in, (struct wall){w->now_ms}, &w->arena, &again);
+	promise(w,
+	        same_steps(out, &again) && same_texts(out, &again) && out->wake.ms == again.wake.ms &&
+	            endpoint_status_equal(&out->status, &again.status),
+	        "the same input gave another output");
+}
+
+/* ---- carried out ---- */
+
+/* The plan's own writes change nothing in the evidence, unless the controller had not followed the ones before. */
+static bool same_evidence(const struct world *w, const struct plan_input *before, struct plan_input *now)
+{
+	for (size_t i = 0; i < w->e.spec.n_pools; i++) {
+		const struct plan_pool_seen *was = &before->pools[i];
+		struct plan_pool_seen *is = &now->pools[i];
+
+		if (is->want > was->want && was->bound > was->want)
+			return false;
+		if (was->why.reason == REASON_OWN_FLEET && is->want <= is->bound)
+			return false; /* nobody waits there any more to show it */
+		if (is->want > was->want && was->want == was->bound)
+			is->why = (struct classify_output){.reason = REASON_PENDING};
+		else if (is->want > is->bound && is->why.reason != was->why.reason)
+			return false;
+	}
+	return true;
+}
+
+/* All is written and nothing else has happened: there is nothing left to do, nor to say that is new. */
+static void check_plan_after_plan(struct world *w, const struct plan_input *before, const char *when,
+                                  const struct endpoint_status *status)
+{
+	struct plan_input in;
+	struct plan_output out;
+
+	world_observe(w, &in);
+	if (!same_evidence(w, before, &in))
+		return;
+	plan(&in, (struct wall){w->now_ms}, &w->arena, &out);
+	for (size_t i = 0; i < out.n_steps; i++) /* it may be without pods by now */
+		promise(w, out.steps[i].type == PLAN_DELETE_OLD, when);
+	promise(w, out.n_events == 0, "the same event twice");
+	promise(w, !status || endpoint_status_equal(status, &out.status), "the second plan has another status");
+	if (w->broken && w->tell)
+		world_tell(w, &in, &out);
+}
+
+/* Ready, without those that were lowered away before. */
+static int32_t ready_to_stay(const struct world *w, const struct plan_input *in)
+{
+	int32_t n = 0;
+
+	for (size_t i = 0; i < w->e.spec.n_pools; i++)
+		n += lesser(in->pools[i].ready, in->pools[i].want);
+	for (size_t i = 0; i < in->n_old; i++)
+		n += lesser(in->old[i].ready, in->old[i].want);
+	return n;
+}
+
+static bool update_has_no_room(const struct world *w, const struct plan_input *in)
+{
+	for (size_t i = 0; i < w->e.spec.n_pools; i++)
+		if (in->pools[i].why.reason == REASON_OWN_FLEET)
+			return true;
+	return false;
+}
+
+static void check_carried_out(struct world *w, const struct plan_input *before, const struct plan_output *out)
+{
+	int32_t ready = ready_to_stay(w, before), desired = plan_desired(&w->e);
+	int32_t may_be_missing = ready >= desired && update_has_no_room(w, before) ? 1 : 0;
+
+	check_plan_after_plan(w, before, "the plan after the plan is not empty", &out->status);
+	replicate(w);
+	check_plan_after_plan(w, before, "the plan after the controller is not empty", NULL);
+	promise(w, world_ready(w) >= lesser(desired, ready) - may_be_missing, "Ready instances were taken");
+}
+
+/* Looks, plans, checks, and writes all of it. Returns the number of steps. */
+static size_t settle(struct world *w, bool woken)
+{
+	struct plan_input in;
+	struct plan_output out;
+
+	world_observe(w, &in);
+	plan(&in, (struct wall){w->now_ms}, &w->arena, &out);
+	if (w->tell)
+		world_tell(w, &in, &out);
+	check_walk(w, &in, &out);
+	check_sums(w, &in, &out);
+	check_times(w, &out);
+	check_again(w, &in, &out);
+	promise(w, !woken || out.n_steps > 0 || !endpoint_status_equal(&w->e.status, &out.status),
+	        "woken for nothing");
+	for (size_t i = 0; i < out.n_steps; i++)
+		world_write(w, &out.steps[i]);
+	w->e.status = out.status;
+	check_carried_out(w, &in, &out);
+	return out.n_steps;
+}
+
+/* The operator dies after some of the writes. */
+static void crash(struct world *w)
+{
+	struct plan_input in;
+	struct plan_output out;
+	size_t written;
+
+	world_observe(w, &in);
+	plan(&in, (struct wall){w->now_ms}, &w->arena, &out);
+	written = world_random(w, (uint32_t)out.n_steps + 1);
+	if (w->tell) {
+		world_tell(w, &in, &out);
+		fprintf(stderr, "    crash after %zu writes\n", written);
+	}
+	for (size_t i = 0; i < written; i++)
+		world_write(w, &out.steps[i]);
+}
+
+/* ---- what happens to it ---- */
+
+static void new_template(struct world *w)
+{
+	if (w->generation + 1 < WORLD_GENERATIONS)
+		w->generation++;
+}
+
+static void something_happens(struct world *w)
+{
+	size_t pool = world_random(w, (uint32_t)w->e.spec.n_pools);
+	struct world_pool *p = &w->pools[pool];
+
+	switch (world_random(w, 12)) {
+	case 0:
+	case 1:
+	case 2:
+		w->e.spec.instance_count = (int32_t)world_random(w, 11);
+		break;
+	case 3:
+	case 4:
+		p->room++;
+		p->node_ready_ms = w->now_ms;
+		break;
+	case 5:
+	case 6:
+		lose_node(w, pool);
+		break;
+	case 7:
+		p->node_due_ms = w->now_ms + 1 + world_random(w, 300000);
+		break;
+	case 8:
+		p->blocked = !p->blocked;
+		break;
+	case 9:
+		w->e.status = (struct endpoint_status){0};
+		break;
+	case 10:
+		new_template(w);
+		break;
+	default:
+		w->e.spec.pools[pool].max_instances =
+			world_chance(w, 50) ? INT32_MAX : 1 + (int32_t)world_random(w, 5);
+	}
+}
+
+static void next_moment(struct world *w)
+{
+	pass_time(w, world_chance(w, 70) ? world_random(w, 5000) : world_random(w, 400000));
+	if (world_chance(w, 80))
+		replicate(w);
+	schedule(w);
+}
+
+static void random_walk(struct world *w)
+{
+	for (int step = 0; step < 40 && !w->broken; step++) {
+		next_moment(w);
+		if (world_chance(w, 40))
+			something_happens(w);
+		if (world_chance(w, 10))
+			crash(w);
+		else
+			settle(w, false);
+	}
+}
+
+/* ---- and what must come of it ---- */
+
+/* To the next moment at which something happens without us, or at which the plan wants to look again. Returns whether it
+ * was the plan alone that asked for it. */
+static bool until_next(struct world *w)
+{
+	struct plan_input in;
+	struct plan_output out;
+	int64_t next = NEVER, wake;
+
+	world_observe(w, &in);
+	plan(&in, (struct wall){w->now_ms}, &w->arena, &out);
+	for (size_t k = 0; k < WORLD_PODS; k++) {
+		const struct world_pod *p = &w->pods[k];
+
+		if (p->alive && p->ready_ms > w->now_ms && p->ready_ms < next)
+			next = p->ready_ms;
+		if (p->alive && p->leaves_ms && p->leaves_ms < next)
+			next = p->leaves_ms;
+	}
+	for (size_t i = 0; i < w->e.spec.n_pools; i++)
+		if (w->pools[i].node_due_ms && w->pools[i].node_due_ms < next)
+			next = w->pools[i].node_due_ms;
+	wake = wall_is_set(out.wake) ? out.wake.ms : NEVER;
+	if (next == NEVER && wake == NEVER)
+		pass_time(w, 60000);
+	else
+		pass_time(w, (wake < next ? wake : next) - w->now_ms);
+	replicate(w);
+	schedule(w);
+	return wake < next;
+}
+
+static void mend(struct world *w)
+{
+	for (size_t k = 0; k < WORLD_PODS; k++)
+		if (w->pods[k].ready_ms == NEVER)
+			w->pods[k].ready_ms = w->now_ms + 1000;
+	for (size_t i = 0; i < w->e.spec.n_pools; i++)
+		w->pools[i].blocked = false;
+}
+
+static bool is_met(struct world *w)
+{
+	int32_t total = 0;
+
+	for (size_t i = 0; i < w->e.spec.n_pools; i++)
+		for (int g = 0; g <= w->generation; g++)
+			total += w->pools[i].deployments[g].want;
+	return total == plan_desired(&w->e) && world_ready(w) == total;
+}
+
+/* However the world got into its state: with room in one pool the demand is met, and then it is still. */
+static void check_it_ends_well(struct world *w)
+{
+	size_t pool = world_random(w, (uint32_t)w->e.spec.n_pools);
+	int64_t end_ms = w->now_ms + 4 * 3600 * MS_PER_S;
+
+	mend(w);
+	w->pools[pool].room += 24;
+	w->e.spec.pools[pool].max_instances = INT32_MAX;
+	while (w->now_ms < end_ms && !w->broken && !is_met(w)) {
+		until_next(w);
+		mend(w);
+		settle(w, false);
+	}
+	promise(w, is_met(w), "the demand is never met");
+	settle(w, false); /* what is not urgent */
+	for (int i = 0; i < 20 && !w->broken; i++) {
+		until_next(w);
+		promise(w, settle(w, false) == 0 || w->generation > 0, "no rest when all is met");
+	}
+}
+
+/* Everything is out of stock: the pools are tried now and then, never to and fro. */
+static void check_drought(struct world *w)
+{
+	int64_t end_ms = w->now_ms + 2 * 3600 * MS_PER_S;
+	size_t steps = 0, looks = 0;
+
+	for (size_t i = 0; i < w->e.spec.n_pools; i++) {
+		w->pools[i].node_due_ms = 0;
+		while (w->pools[i].room > 0)
+			lose_node(w, i);
+	}
+	replicate(w);
+	schedule(w);
+	settle(w, false);
+	while (w->now_ms < end_ms && !w->broken) {
+		bool woken = until_next(w);
+
+		steps += settle(w, woken);
+		looks += woken;
+	}
+	/* 3, 6, 12, 24, then 30 minutes: nine tries in two hours, each asked and cancelled. */
+	promise(w, steps <= 2 * 12 * w->e.spec.n_pools, "to and fro");
+	promise(w, looks <= 60 * w->e.spec.n_pools, "wakes too often");
+}
+
+static void run_walk(uint64_t seed, void (*last)(struct world *), bool tell)
+{
+	static struct world w;
+	const char *broken;
+
+	world_init(&w, seed);
+	w.tell = tell;
+	random_walk(&w);
+	if (!w.broken)
+		last(&w);
+	broken = w.broken;
+	world_done(&w);
+	if (broken && tell)
+		fail_msg("walk %" PRIu64 ": %s", seed, broken);
+	if (broken)
+		run_walk(seed, last, true);
+}
+
+static void walks_end_well(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 500; seed++)
+		run_walk(seed, check_it_ends_well, false);
+}
+
+static void walks_through_drought(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1000; seed < 1250; seed++)
+		run_walk(seed, check_drought, false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(walks_end_well),
+		cmocka_unit_test(walks_through_drought),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
