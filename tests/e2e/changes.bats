@@ -1,0 +1,76 @@
+#!/usr/bin/env bats
+# Changes of the list that must not restart anything.
+
+load helpers
+
+@test "instanceType to instancePools, adding, reordering and removing pools keep every instance, InService throughout (real-life nodes)" {
+	real_life_nodes "$P5" 2
+	real_life_nodes "$G6" 1
+	operator_start
+	apply_model llm
+	apply_endpoint llm <<YAML
+modelName: llm
+instanceCount: 2
+instanceType: $P5
+YAML
+	settles 20 llm 2
+	before=$(uids llm)
+	served_at=$(ipe llm -r .metadata.resourceVersion)
+
+	# A merge patch, as `kubectl apply` makes it, replaces one by the other.
+	two_pools llm 2
+	settles 15 llm 2 0
+	apply_endpoint llm <<YAML
+modelName: llm
+instanceCount: 2
+instancePools:
+- {instanceType: $G5, priority: 1}
+- {instanceType: $P5, priority: 2}
+- {instanceType: $G6, priority: 3}
+YAML
+	settles 15 llm 0 2 0
+	ipe_is llm 'is("OnFallback")'
+	apply_endpoint llm <<YAML
+modelName: llm
+instanceCount: 2
+instancePools:
+- {instanceType: $G6, priority: 1, maxInstanceCount: 1}
+- {instanceType: ml.$P5, priority: 1}
+YAML
+	settles 15 llm 0 2
+	apply_endpoint llm <<YAML
+modelName: llm
+instanceCount: 2
+instanceType: $P5
+YAML
+	settles 15 llm 2
+	[[ $(uids llm) == "$before" ]]
+	never_seen pods '.metadata.deletionTimestamp != null'
+	# From the moment it served, every version of the object says so.
+	never_seen endpoints "(.metadata.resourceVersion | tonumber) >= $served_at and .status.phase != \"InService\""
+	wait_for 10 "the Deployments of pools that are gone to go" deployments_are 1
+}
+
+deployments_are() {
+	[[ $(objects deployments) == "$1" ]]
+}
+
+@test "an instance in a pool that is taken out of the list is replaced before it goes" {
+	nodes "$P5" 1
+	nodes "$G6" 1
+	operator_start
+	apply_model llm
+	two_pools llm 1
+	settles 20 llm 1 0
+	served_at=$(ipe llm -r .metadata.resourceVersion)
+	apply_endpoint llm <<YAML
+modelName: llm
+instanceCount: 1
+instancePools:
+- {instanceType: $G6, priority: 1}
+YAML
+	settles 20 llm 1
+	wait_for 15 "one Deployment, one pod" pods_number llm 1
+	wait_for 10 "the old Deployment to go" deployments_are 1
+	never_seen endpoints "(.metadata.resourceVersion | tonumber) >= $served_at and .status.currentInstanceCount < 1"
+}

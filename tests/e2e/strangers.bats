@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2034 # variables for helpers.bash
+# Objects that are not the operator's, and objects that it cannot read.
+
+load helpers
+
+@test "a foreign Deployment with our name is not touched, and said so; the next pool serves" {
+	nodes "$P5" 1
+	nodes "$G6" 1
+	operator_start
+	apply_model llm
+	two_pools llm 1
+	settles 20 llm 1 0
+	name=$(k get deployments -l "inference.instancepool.dev/instance-type=$P5" -o jsonpath='{.items[0].metadata.name}')
+	k delete ipe llm >/dev/null
+	wait_for 20 "everything to go" nothing_is_left
+	k create deployment "$name" --image example/foreign:1 --replicas 0 >/dev/null
+	before=$(k get deployment "$name" -o jsonpath='{.spec}{.metadata.labels}{.metadata.generation}')
+
+	two_pools llm 1
+	wait_for 20 "the condition that says so" ipe_is llm "
+		is(\"Stalled\") and ([condition(\"Stalled\")] | first | .reason == \"NameTaken\" and (.message | test(\"Deployment $name\")))
+		and pool(1).currentInstanceCount == 1"
+	[[ $(k get deployment "$name" -o jsonpath='{.spec}{.metadata.labels}{.metadata.generation}') == "$before" ]]
+	expect_event llm NameTaken
+	logged '.msg == "name is taken by a foreign object"'
+}
+
+nothing_is_left() {
+	[[ -z $(k get deployments,replicasets,services,pods -o name) ]]
+}
+
+@test "a foreign Service with the endpoint's name is not touched, and said so; the instances come up" {
+	nodes "$P5" 1
+	k create service clusterip llm --tcp=80:80 >/dev/null
+	before=$(k get service llm -o jsonpath='{.spec.selector}{.metadata.labels}{.metadata.uid}')
+	operator_start
+	apply_model llm
+	two_pools llm 1
+	wait_for 20 "the condition that says so" ipe_is llm '
+		is("Stalled") and ([condition("Stalled")] | first | .reason == "NameTaken" and (.message | test("Service llm")))
+		and .status.currentInstanceCount == 1'
+	[[ $(k get service llm -o jsonpath='{.spec.selector}{.metadata.labels}{.metadata.uid}') == "$before" ]]
+	expect_event llm NameTaken
+	k delete service llm >/dev/null
+	wait_for 40 "the endpoint's own Service" ipe_is llm 'is("Stalled") | not'
+	k get service llm -o json | jq -e '.metadata.ownerReferences[0].name == "llm"'
+}
+
+@test "an object that cannot be read is named in the log and counted; the others go on; mended, it goes on too" {
+	EXPECTED_LOG='object cannot be read'
+	nodes "$P5" 2
+	apply_model llm
+	one() {
+		apply_endpoint "$1" <<YAML
+modelName: $2
+instanceType: $P5
+YAML
+	}
+	# Admission knows nothing of quantities.
+	model odd | sed 's,gpu: 8,gpu: -8,' | k apply -f - >/dev/null
+	one of-odd-model odd
+	operator_start
+	one good llm
+	settles 20 good 1
+	logged ".msg == \"object cannot be read and is left as it was\" and .level == \"error\"
+		and .resource == \"models\" and .namespace == \"$NS\" and .name == \"odd\" and (.error | test(\"nvidia.com/gpu\"))"
+	operator_get /metrics | grep -E '^instancepool_undecodable_objects_total\{resource="models"\} 1$'
+	ipe_is of-odd-model 'is("ModelMissing") and ([condition("ModelMissing").message] | first | test("cannot be read"))'
+	apply_model odd
+	settles 20 of-odd-model 1
+}
+
+@test "a NUL in an annotation or an argument hides nothing" {
+	nodes "$P5" 1
+	operator_start
+	apply_model llm example/llm:1 'a\0b'
+	apply_endpoint llm <<YAML
+modelName: llm
+instanceType: $P5
+YAML
+	k patch ipe llm --type merge -p '{"metadata":{"annotations":{"example.com/note":"a\u0000b"}}}' >/dev/null
+	settles 20 llm 1
+	k get pods -o json | jq -e '.items[0].spec.containers[0].args == ["a\u0000b"]'
+}
