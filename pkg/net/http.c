@@ -268,7 +268,8 @@ static char *dup_or_null(const char *s)
 	return s ? xstrdup(s) : NULL;
 }
 
-struct http_call *http_client_call(struct http_client *c, const struct http_request *r, const struct http_callbacks *cb)
+struct http_call *http_client_call(struct http_client *c, const struct http_request *r,
+                                   const struct http_callbacks *cb)
 {
 	struct http_call *call = xcalloc(1, sizeof(*call));
 	call->client = c;
@@ -337,7 +338,7 @@ const char *http_library_version(void)
 {
 	static char text[160];
 	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
-	str_format(text, sizeof(text), "libcurl/%s %s nghttp2/%s", v->version, v->ssl_version ? v->ssl_version : "no-TLS",
-	           v->nghttp2_version ? v->nghttp2_version : "none");
+	str_format(text, sizeof(text), "libcurl/%s %s nghttp2/%s", v->version,
+	           v->ssl_version ? v->ssl_version : "no-TLS", v->nghttp2_version ? v->nghttp2_version : "none");
 	return text;
 }

@@ -23,11 +23,13 @@ struct http_client_options {
 	bool insecure_skip_verify;   /* only where a kubeconfig says so */
 	const char *proxy_url;       /* copied; NULL: none (the environment is not read) */
 	const char *user_agent;      /* copied */
-	unsigned max_connections;    /* 2 to 4 */
-	unsigned max_in_flight;      /* more calls wait in order of arrival; long-running ones (watches) do not count */
-	int64_t connect_timeout_ms;
-	/* Called before each request is sent: writes the value of the Authorization header ("Bearer ..."), or "" for
-	 * none. May be NULL. */
+	/* 2 to 4. To a server without HTTP/2 there can only be as many streams at once. */
+	unsigned max_connections;
+	/* More calls wait, in order of arrival; long-running ones (watches) do not count. */
+	unsigned max_in_flight;
+	int64_t connect_timeout_ms; /* name, TCP and TLS together */
+	/* Called before each request is sent: writes the value of the Authorization header ("Bearer ..."), or nothing for
+	 * none, and does nothing else. May be NULL. */
 	void (*authorization)(void *arg, struct buf *out);
 	void *authorization_arg;
 };
@@ -39,23 +41,24 @@ void http_client_free(struct http_client *c);
 #define HTTP_DEFAULT_MAX_BODY_BYTES (1u << 20)
 
 struct http_request {
-	const char *method; /* "GET", ...; copied */
-	const char *path;   /* what follows base_url, query included, already escaped; copied */
+	const char *method;       /* "GET", ...; copied */
+	const char *path;         /* what follows base_url, query included, already escaped; copied */
 	const char *content_type; /* of the body; copied */
 	const char *accept;       /* NULL: application/json; copied */
 	struct slice body;        /* copied; empty: none */
 	int64_t timeout_ms;       /* the whole call; 0: none (a watch) */
 	int64_t idle_timeout_ms;  /* no byte for so long ends it with ERR_TIMEOUT; 0: none */
-	size_t max_body_bytes;    /* of a collected body; more ends it with ERR_LIMIT; 0: HTTP_DEFAULT_MAX_BODY_BYTES */
-	bool long_running;        /* a stream: not counted by max_in_flight */
+	/* Of a collected body, more ends it with ERR_LIMIT; 0: HTTP_DEFAULT_MAX_BODY_BYTES. */
+	size_t max_body_bytes;
+	bool long_running; /* a stream: not counted by max_in_flight */
 };
 
 struct http_response {
-	int status;             /* 0 when there was none */
-	int64_t retry_after_ms; /* from Retry-After (seconds or a date), -1 if none */
-	struct slice body;      /* collected; valid during the callback; empty where on_data took it */
+	int status;               /* 0 when there was none */
+	int64_t retry_after_ms;   /* from Retry-After (seconds or a date), -1 if none */
+	struct slice body;        /* collected; valid during the callback; empty where on_data took it */
 	const char *content_type; /* valid during the callback; "" if none */
-	bool sent;              /* something of the request may have reached the server */
+	bool sent;                /* something of the request may have reached the server */
 };
 
 struct http_callbacks {
@@ -72,14 +75,16 @@ struct http_callbacks {
 
 /* Starts a call. Borrowed handle, dead once on_done was called or http_call_cancel() returned. Never fails at once:
  * failures come through on_done. */
-struct http_call *http_client_call(struct http_client *c, const struct http_request *r, const struct http_callbacks *cb);
-/* No callback comes any more. May be called from inside on_status, on_data (then return -1) or elsewhere, not from on_done. */
+struct http_call *http_client_call(struct http_client *c, const struct http_request *r,
+                                   const struct http_callbacks *cb);
+/* No callback comes any more. May be called from inside on_status, on_data (then return -1) or elsewhere, but not
+ * from the call's own on_done. Over HTTP/2 the server may hear of it only with the next request on the connection. */
 void http_call_cancel(struct http_call *call);
 
 /* For metrics and tests. */
 struct http_client_stats {
 	unsigned in_flight, waiting, long_running;
-	uint64_t connections_opened;
+	uint64_t connections_opened; /* that came to stand */
 };
 struct http_client_stats http_client_stats(const struct http_client *c);
 

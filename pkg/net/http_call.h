@@ -33,7 +33,7 @@ struct http_call {
 	struct mono deadline, last_byte;
 	long connects; /* made for this call so far */
 	bool sent;
-	bool canceled;          /* by the caller while libcurl was on the stack; freed when it is not */
+	bool canceled;         /* by the caller while libcurl was on the stack; freed when it is not */
 	enum err_code stopped; /* why a callback of ours ended the transfer, else ERR_NONE */
 	int status;
 	struct buf body;

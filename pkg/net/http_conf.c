@@ -141,9 +141,9 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 }
 
 /* Stops at the first failure. */
-#define SET(option, value)                                 \
-	do {                                                   \
-		if (rc == CURLE_OK)                                \
+#define SET(option, value)                                  \
+	do {                                                    \
+		if (rc == CURLE_OK)                                 \
 			rc = curl_easy_setopt(easy, (option), (value)); \
 	} while (0)
 

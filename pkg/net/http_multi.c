@@ -37,12 +37,10 @@ static void action(struct http_multi *m, curl_socket_t fd, int flags)
 
 static struct sock *find(struct http_multi *m, curl_socket_t fd)
 {
-	struct sock *s;
-	TAILQ_FOREACH(s, &m->socks, link) {
-		if (s->fd == fd)
-			return s;
-	}
-	return NULL;
+	struct sock *s = TAILQ_FIRST(&m->socks);
+	while (s && s->fd != fd)
+		s = TAILQ_NEXT(s, link);
+	return s;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

@@ -30,11 +30,17 @@ void http_call_set_curl_err(struct http_call *call, CURLcode result)
 	enum err_code code = call->sent ? ERR_TRANSPORT : ERR_CONNECT;
 	if (result == CURLE_URL_MALFORMAT)
 		code = ERR_INVALID;
-	const char *text = call->curl_error[0] ? call->curl_error : curl_easy_strerror(result);
 	long os_errno = 0;
 	if (result == CURLE_COULDNT_CONNECT)
 		curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
-	http_call_set_err(call, code, os_errno ? strerror((int)os_errno) : text);
+	if (os_errno != 0) {
+		char text[128];
+		str_format(text, sizeof(text), "%s%s", call->client->conf.proxy_url ? "the proxy: " : "",
+		           strerror((int)os_errno));
+		http_call_set_err(call, code, text);
+		return;
+	}
+	http_call_set_err(call, code, call->curl_error[0] ? call->curl_error : curl_easy_strerror(result));
 }
 
 /* Callbacks of libcurl. All but the first end the transfer by returning less than they were given. */
@@ -144,10 +150,10 @@ static int add_headers(struct http_call *call)
 	return add_authorization(call);
 }
 
-#define SET(option, value)                                              \
-	do {                                                                \
-		if (rc == CURLE_OK)                                             \
-			rc = curl_easy_setopt(call->easy, (option), (value));       \
+#define SET(option, value)                                        \
+	do {                                                          \
+		if (rc == CURLE_OK)                                       \
+			rc = curl_easy_setopt(call->easy, (option), (value)); \
 	} while (0)
 
 static CURLcode set_method(struct http_call *call)

@@ -154,8 +154,9 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 	return result;
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
-                                  const char *version, const char *upload, size_t *upload_len, void **context)
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_len, void **context)
 {
 	(void)version, (void)upload;
 	struct httpd *h = arg;
@@ -195,8 +196,8 @@ static int split_address(const char *address, struct slice *ret_host, struct sli
 	bool bracketed = host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
 	int64_t port;
 	struct err ignored = ERR_INIT;
-	if (colon == NULL || slice_to_i64(slice_from(colon + 1), &port, &ignored) != 0 || port < 0 || port > 65535 ||
-	    (!bracketed && slice_contains(host, ":")))
+	if (colon == NULL || slice_to_i64(slice_from(colon + 1), &port, &ignored) != 0 || port < 0 ||
+	    port > 65535 || (!bracketed && slice_contains(host, ":")))
 		return err_set(err, ERR_INVALID, "listen address \"%s\": not host:port or [host]:port", address);
 	*ret_host = bracketed ? (struct slice){host.ptr + 1, host.len - 2} : host;
 	*ret_port = slice_from(colon + 1);
@@ -244,7 +245,8 @@ static int listen_at(const char *address, struct err *err)
 		return -1;
 	CLEANUP_FREE char *host_text = xstrndup(host.ptr, host.len);
 	CLEANUP_FREE char *port_text = xstrndup(port.ptr, port.len);
-	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *list = NULL;
+	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *list = NULL;
 	int rc = getaddrinfo(host.len ? host_text : NULL, port_text, &hints, &list);
 	if (rc != 0)
 		return err_set(err, ERR_INVALID, "listen address \"%s\": %s", address, gai_strerror(rc));
@@ -258,12 +260,14 @@ static int listen_at(const char *address, struct err *err)
 
 static unsigned port_of(int fd)
 {
-	struct sockaddr_storage addr = {0};
-	socklen_t len = sizeof(addr);
-	getsockname(fd, (struct sockaddr *)&addr, &len);
-	if (addr.ss_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)&addr)->sin6_port);
-	return ntohs(((const struct sockaddr_in *)&addr)->sin_port);
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at = {.v6 = {0}};
+	socklen_t len = sizeof(at);
+	getsockname(fd, &at.any, &len);
+	return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
 }
 
 static void free_handle(uv_handle_t *handle)

@@ -80,9 +80,10 @@ struct metrics *metrics_new(void)
 {
 	struct metrics *m = xcalloc(1, sizeof(*m));
 	buf_init(&m->key, MAX_LABEL_TEXT_BYTES);
-	m->dropped = metrics_counter(m, "instancepool_metrics_series_dropped_total",
-	                             "Updates that went to the series \"other\" because the metric has too many series.", 1,
-	                             dropped_labels);
+	m->dropped =
+		metrics_counter(m, "instancepool_metrics_series_dropped_total",
+	                    "Updates that went to the series \"other\" because the metric has too many series.",
+	                    1, dropped_labels);
 	return m;
 }
 
@@ -104,14 +105,16 @@ struct metric *metrics_counter(struct metrics *m, const char *name, const char *
                                const char *const *labels)
 {
 	return add_metric(
-		m, (struct metric){.type = COUNTER, .name = name, .help = help, .n_labels = n_labels, .labels = labels});
+		m,
+		(struct metric){.type = COUNTER, .name = name, .help = help, .n_labels = n_labels, .labels = labels});
 }
 
 struct metric *metrics_gauge(struct metrics *m, const char *name, const char *help, size_t n_labels,
                              const char *const *labels)
 {
 	return add_metric(
-		m, (struct metric){.type = GAUGE, .name = name, .help = help, .n_labels = n_labels, .labels = labels});
+		m,
+		(struct metric){.type = GAUGE, .name = name, .help = help, .n_labels = n_labels, .labels = labels});
 }
 
 struct metric *metrics_histogram(struct metrics *m, const char *name, const char *help, size_t n_labels,
@@ -142,6 +145,7 @@ static void add_escaped(struct buf *b, const char *s, bool quotes)
  * registry; cut (see buf_failed) when the values are too long. */
 static const char *label_text(const struct metric *m, size_t n, const char *const *values)
 {
+	assert(n == 0 || values != NULL);
 	struct buf *b = &m->registry->key;
 	buf_clear(b);
 	for (size_t i = 0; i < n; i++) {
@@ -283,7 +287,8 @@ struct row {
 	const struct series *series;
 };
 
-static void add_line_start(struct buf *b, const struct metric *m, const char *suffix, const char *key, const char *le)
+static void add_line_start(struct buf *b, const struct metric *m, const char *suffix, const char *key,
+                           const char *le)
 {
 	buf_add_str(b, m->name);
 	buf_add_str(b, suffix);
@@ -337,7 +342,8 @@ static int compare_rows(const void *a, const void *b)
 
 static void write_metric(struct buf *b, const struct metric *m)
 {
-	static const char *const type_names[] = {[COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram"};
+	static const char *const type_names[] = {
+		[COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram"};
 	size_t n = map_count(&m->series);
 	if (n == 0)
 		return;
@@ -444,9 +450,10 @@ static void collect_process(void *arg)
 void metrics_add_process(struct metrics *m)
 {
 	struct process_metrics *p = &m->process;
-	p->cpu = metrics_counter(m, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", 0,
-	                         NULL);
-	p->resident = metrics_gauge(m, "process_resident_memory_bytes", "Resident memory size in bytes.", 0, NULL);
+	p->cpu = metrics_counter(m, "process_cpu_seconds_total",
+	                         "Total user and system CPU time spent in seconds.", 0, NULL);
+	p->resident =
+		metrics_gauge(m, "process_resident_memory_bytes", "Resident memory size in bytes.", 0, NULL);
 	p->virtual = metrics_gauge(m, "process_virtual_memory_bytes", "Virtual memory size in bytes.", 0, NULL);
 	p->open_fds = metrics_gauge(m, "process_open_fds", "Number of open file descriptors.", 0, NULL);
 	p->max_fds = metrics_gauge(m, "process_max_fds", "Maximum number of open file descriptors.", 0, NULL);

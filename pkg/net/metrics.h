@@ -1,7 +1,8 @@
 #pragma once
 /* A metrics registry and its Prometheus text exposition (version 0.0.4). A metric has a fixed list of label names; a
- * series is one combination of their values. The number of series per metric is bounded: what is beyond lands in one
- * series whose label values are "other", and is counted in instancepool_metrics_series_dropped_total. */
+ * series is one combination of their values (a metric without labels has one from the start). The number of series
+ * per metric is bounded: what is beyond lands in one series whose label values are "other", and is counted in
+ * instancepool_metrics_series_dropped_total. */
 #include <stddef.h>
 #include <stdint.h>
 #include "base/buf.h"
@@ -28,8 +29,9 @@ struct metric *metrics_histogram(struct metrics *m, const char *name, const char
 void metric_add(struct metric *m, double delta, const char *const *values);     /* counter, gauge */
 void metric_set(struct metric *m, double value, const char *const *values);     /* gauge */
 void metric_observe(struct metric *m, double value, const char *const *values); /* histogram */
-double metric_get(const struct metric *m, const char *const *values);           /* 0 when there is no such series; tests */
 void metric_remove(struct metric *m, const char *const *values);                /* a series that is over */
+/* 0 when there is no such series; of a histogram the number of observations. For tests. */
+double metric_get(const struct metric *m, const char *const *values);
 /* Removes every series whose first n labels have these values (all pools of a deleted endpoint, say). */
 void metric_remove_matching(struct metric *m, size_t n, const char *const *values);
 

@@ -3,205 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "net/http.h"
-#include "web.h"
-
-#define PATIENCE_MS 20000
-
-static struct web web;
-static struct loop *loop;
-
-/* What became of a call, and what its callbacks do. */
-struct reply {
-	struct http_call *call;
-	unsigned done;
-	int status, seen_status;
-	enum err_code code;
-	char message[768], content_type[64];
-	int64_t retry_after_ms;
-	bool sent;
-	struct buf body;   /* collected or streamed */
-	unsigned chunks;
-	int data_result;
-	void (*on_status)(struct reply *r);
-	void (*on_data)(struct reply *r);
-	void (*on_done)(struct reply *r);
-	struct http_client *client; /* for the three */
-	struct reply *other;
-};
-
-static void on_status(void *arg, int status)
-{
-	struct reply *r = arg;
-	assert_int_equal(r->seen_status, 0);
-	assert_int_equal(r->done, 0);
-	r->seen_status = status;
-	if (r->on_status)
-		r->on_status(r);
-}
-
-static int on_data(void *arg, struct slice data)
-{
-	struct reply *r = arg;
-	assert_true(data.len > 0);
-	assert_int_equal(r->done, 0);
-	buf_add_slice(&r->body, data);
-	r->chunks++;
-	if (r->on_data)
-		r->on_data(r);
-	return r->data_result;
-}
-
-static void on_done(void *arg, const struct http_response *response, const struct err *err)
-{
-	struct reply *r = arg;
-	r->done++;
-	r->call = NULL;
-	r->status = response->status;
-	r->code = err->code;
-	r->sent = response->sent;
-	r->retry_after_ms = response->retry_after_ms;
-	str_copy(r->message, sizeof(r->message), err->message);
-	str_copy(r->content_type, sizeof(r->content_type), response->content_type);
-	buf_add_slice(&r->body, response->body);
-	if (r->on_done)
-		r->on_done(r);
-}
-
-static void reply_done(struct reply *r)
-{
-	buf_done(&r->body);
-}
-#define CLEANUP_REPLY CLEANUP(reply_done)
-
-static void call(struct http_client *c, struct reply *r, struct http_request request)
-{
-	struct http_callbacks callbacks = {.on_status = on_status, .on_done = on_done, .arg = r};
-	if (request.long_running)
-		callbacks.on_data = on_data;
-	if (request.method == NULL)
-		request.method = "GET";
-	if (r->body.max == 0)
-		buf_init(&r->body, WEB_MAX_BODY);
-	r->client = c;
-	unsigned done = r->done;
-	r->call = http_client_call(c, &request, &callbacks);
-	assert_int_equal(r->done, done);
-	assert_int_equal(r->seen_status, 0);
-}
-
-static void tick(uv_timer_t *t)
-{
-	(void)t;
-}
-
-/* Runs the loop until the condition holds. */
-#define WAIT(condition)                                                 \
-	do {                                                                \
-		uv_timer_t ticker_;                                             \
-		uv_timer_init(loop_uv(loop), &ticker_);                         \
-		uv_timer_start(&ticker_, tick, 20, 20);                         \
-		int64_t end_ = mono_now().ms + PATIENCE_MS;                     \
-		while (!(condition) && mono_now().ms < end_)                    \
-			uv_run(loop_uv(loop), UV_RUN_ONCE);                         \
-		uv_close((uv_handle_t *)&ticker_, NULL);                        \
-		uv_run(loop_uv(loop), UV_RUN_NOWAIT);                           \
-		assert_true(condition);                                         \
-	} while (0)
-
-static void answer_path(struct web *w, struct exchange *x)
-{
-	(void)w;
-	exchange_answer(x, "200 OK", x->path);
-}
-
-static void hold(struct web *w, struct exchange *x)
-{
-	w->held = x;
-}
-
-static void stream(struct web *w, struct exchange *x)
-{
-	hold(w, x);
-	exchange_begin(x);
-	exchange_chunk(x, "{\"first\":1}\n");
-}
-
-/* Watches are streams, all else is left without an answer. */
-static void stream_watches(struct web *w, struct exchange *x)
-{
-	if (str_eq(x->path, "/watch"))
-		stream(w, x);
-}
-
-static int group_setup(void **state)
-{
-	(void)state;
-	http_global_init();
-	loop = loop_new();
-	web_start(&web, loop_uv(loop));
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	(void)state;
-	web_stop(&web);
-	loop_free(loop);
-	http_global_done();
-	return 0;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	web.on_request = answer_path;
-	web.n_requests = web.n_dropped = 0;
-	web.held = NULL;
-	return 0;
-}
-
-/* A client of that port that trusts our CA, unless `o` says otherwise. */
-static struct http_client *client_of(int port, struct http_client_options o)
-{
-	CLEANUP_FREE char *url = xasprintf("http%s://%s:%d", port >= WEB_PORT_PLAIN ? "" : "s", web.address, port);
-	CLEANUP_FREE char *ca = web_path(&web, "ca.pem");
-	if (o.base_url == NULL)
-		o.base_url = url;
-	if (o.ca_file == NULL && o.ca_pem == NULL)
-		o.ca_file = ca;
-	if (o.max_connections == 0)
-		o.max_connections = 4;
-	if (o.max_in_flight == 0)
-		o.max_in_flight = 64;
-	if (o.connect_timeout_ms == 0)
-		o.connect_timeout_ms = 10000;
-	struct err err = ERR_INIT;
-	struct http_client *c = http_client_new(loop, &o, &err);
-	assert_string_equal(err.message, "");
-	assert_non_null(c);
-	return c;
-}
-
-static void assert_answer(const struct reply *r, int status, const char *body)
-{
-	assert_int_equal(r->done, 1);
-	assert_string_equal(r->message, "");
-	assert_int_equal(r->code, ERR_NONE);
-	assert_int_equal(r->status, status);
-	assert_int_equal(r->seen_status, status);
-	assert_true(r->sent);
-	assert_string_equal(r->body.len ? r->body.ptr : "", body);
-}
-
-static void assert_failure(const struct reply *r, enum err_code code, bool sent, const char *message)
-{
-	assert_int_equal(r->done, 1);
-	if (strstr(r->message, message) == NULL)
-		fail_msg("no \"%s\" in \"%s\"", message, r->message);
-	assert_int_equal(r->code, code);
-	assert_int_equal(r->sent, sent);
-}
+#include "http_reply.h"
 
 static void answers_over_http2(void **state)
 {
@@ -237,8 +39,8 @@ static void plain_http_and_methods(void **state)
 		CLEANUP_REPLY struct reply r = {0};
 		call(c, &r, (struct http_request){.path = "/about?q=%20/../x", .method = methods[i]});
 		WAIT(r.done);
-		CLEANUP_FREE char *about = xasprintf("HTTP/1.1|%s|/about?q=%%20/../x|%s:%d||||application/json||", methods[i],
-		                                     web.address, WEB_PORT_PLAIN);
+		CLEANUP_FREE char *about = xasprintf("HTTP/1.1|%s|/about?q=%%20/../x|%s:%d||||application/json||",
+		                                     methods[i], web.address, WEB_PORT_PLAIN);
 		assert_answer(&r, 200, about);
 	}
 	CLEANUP_REPLY struct reply head = {0}, moved = {0};
@@ -265,19 +67,24 @@ static void bodies_are_sent(void **state)
 {
 	(void)state;
 	web.on_request = answer_body;
-	CLEANUP_FREE char *big = xmalloc(3000000);
-	memset(big, 'x', 3000000);
+	CLEANUP_FREE char *big = xmalloc(1000000);
+	memset(big, 'x', 1000000);
 	static const int ports[] = {WEB_PORT, WEB_PORT_PLAIN};
 	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
 		struct http_client *c = client_of(ports[i], (struct http_client_options){0});
 		CLEANUP_REPLY struct reply a = {0}, b = {0}, d = {0}, e = {0};
-		call(c, &a, (struct http_request){.path = "/x", .method = "POST", .body = SLICE_LIT("{}"), .content_type = "application/json"});
-		call(c, &b, (struct http_request){.path = "/x", .method = "PATCH", .body = {big, 3000000}, .content_type = "a/b"});
+		call(
+			c, &a,
+			(struct http_request){
+				.path = "/x", .method = "POST", .body = SLICE_LIT("{}"), .content_type = "application/json"});
+		call(c, &b,
+		     (struct http_request){
+				 .path = "/x", .method = "PATCH", .body = {big, 1000000}, .content_type = "a/b"});
 		call(c, &d, (struct http_request){.path = "/x", .method = "DELETE", .body = SLICE_LIT("123")});
 		call(c, &e, (struct http_request){.path = "/x", .method = "POST"});
 		WAIT(a.done && b.done && d.done && e.done);
 		assert_answer(&a, 201, "POST 2 application/json");
-		assert_answer(&b, 201, "PATCH 3000000 a/b");
+		assert_answer(&b, 201, "PATCH 1000000 a/b");
 		assert_answer(&d, 201, "DELETE 3 no type");
 		assert_int_equal(e.status, 201);
 		http_client_free(c);
@@ -346,7 +153,7 @@ static void a_call_times_out(void **state)
 	int64_t begin = mono_now().ms;
 	call(c, &r, (struct http_request){.path = "/slow?token=secret", .timeout_ms = 200});
 	WAIT(r.done);
-	assert_in_range(mono_now().ms - begin, 190, 2000);
+	assert_in_range(mono_now().ms - begin, 190, 10000);
 	assert_failure(&r, ERR_TIMEOUT, true, "/slow: not answered within 0.2 s");
 	assert_null(strstr(r.message, "secret"));
 	assert_int_equal(r.status, 0);
@@ -364,11 +171,11 @@ static void a_stalled_stream_times_out(void **state)
 	web.on_request = stream;
 	struct http_client *c = client_of(WEB_PORT, (struct http_client_options){0});
 	CLEANUP_REPLY struct reply r = {0};
-	call(c, &r, (struct http_request){.path = "/watch", .idle_timeout_ms = 250, .long_running = true});
+	call(c, &r, (struct http_request){.path = "/watch", .idle_timeout_ms = 1000, .long_running = true});
 	/* Not while something comes, however long that is in all. */
 	for (unsigned i = 1; i <= 8; i++) {
 		WAIT(r.chunks == i);
-		int64_t end = mono_now().ms + 80;
+		int64_t end = mono_now().ms + 150;
 		WAIT(mono_now().ms >= end);
 		assert_int_equal(r.done, 0);
 		exchange_chunk(web.held, "{}\n");
@@ -376,8 +183,8 @@ static void a_stalled_stream_times_out(void **state)
 	WAIT(r.chunks == 9);
 	int64_t begin = mono_now().ms;
 	WAIT(r.done);
-	assert_in_range(mono_now().ms - begin, 200, 2000);
-	assert_failure(&r, ERR_TIMEOUT, true, "/watch: nothing received for 0.25 s");
+	assert_in_range(mono_now().ms - begin, 900, 10000);
+	assert_failure(&r, ERR_TIMEOUT, true, "/watch: nothing received for 1 s");
 	assert_int_equal(r.status, 200);
 	/* Nor a byte ever. */
 	web.on_request = hold;
@@ -419,66 +226,6 @@ static void streams_are_passed_on_at_once(void **state)
 	http_client_free(c);
 }
 
-static void refused_connections_have_sent_nothing(void **state)
-{
-	(void)state;
-	struct http_client *c = client_of(WEB_PORT_CLOSED, (struct http_client_options){0});
-	CLEANUP_REPLY struct reply r = {0}, v6 = {0}, unknown = {0}, credentials = {0};
-	CLEANUP_FREE char *want =
-		xasprintf("POST http://%s:%d/api/v1/x: connection refused", web.address, WEB_PORT_CLOSED);
-	call(c, &r, (struct http_request){.path = "/api/v1/x?token=secret", .method = "POST"});
-	WAIT(r.done);
-	assert_failure(&r, ERR_CONNECT, false, want);
-	assert_string_equal(r.message, want);
-	assert_int_equal(r.status, 0);
-	assert_int_equal(http_client_stats(c).connections_opened, 0);
-	http_client_free(c);
-
-	c = client_of(0, (struct http_client_options){.base_url = "https://[::1]:1"});
-	call(c, &v6, (struct http_request){.path = "/x"});
-	WAIT(v6.done);
-	assert_failure(&v6, ERR_CONNECT, false, "GET https://[::1]:1/x: connection refused");
-	http_client_free(c);
-
-	c = client_of(0, (struct http_client_options){.base_url = "https://no.such.host.invalid"});
-	call(c, &unknown, (struct http_request){.path = "/x"});
-	WAIT(unknown.done);
-	assert_failure(&unknown, ERR_CONNECT, false, "GET https://no.such.host.invalid/x: could not resolve host");
-	http_client_free(c);
-
-	c = client_of(0, (struct http_client_options){.base_url = "http://me:secret@127.0.0.1:1/prefix/"});
-	call(c, &credentials, (struct http_request){.path = "/x"});
-	WAIT(credentials.done);
-	assert_string_equal(credentials.message, "GET http://127.0.0.1:1/prefix/x: connection refused");
-	http_client_free(c);
-}
-
-static void an_unanswered_connect_times_out(void **state)
-{
-	(void)state;
-	/* The kernel takes the connection for us, nobody speaks TLS on it. */
-	struct sockaddr_in at = web_sockaddr(&web, 0);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	socklen_t len = sizeof(at);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
-	assert_int_equal(listen(fd, 4), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-	CLEANUP_FREE char *url = xasprintf("https://%s:%u", web.address, ntohs(at.sin_port));
-	struct http_client *c =
-		client_of(0, (struct http_client_options){.base_url = url, .connect_timeout_ms = 200});
-	CLEANUP_REPLY struct reply r = {0}, whole = {0};
-	call(c, &r, (struct http_request){.path = "/x", .timeout_ms = 10000});
-	WAIT(r.done);
-	assert_failure(&r, ERR_CONNECT, false, "timeout");
-	http_client_free(c);
-	c = client_of(0, (struct http_client_options){.base_url = url});
-	call(c, &whole, (struct http_request){.path = "/x", .timeout_ms = 100});
-	WAIT(whole.done);
-	assert_failure(&whole, ERR_TIMEOUT, false, "not answered within 0.1 s");
-	http_client_free(c);
-	close(fd);
-}
-
 static void a_lost_answer_may_have_been_sent(void **state)
 {
 	(void)state;
@@ -488,145 +235,6 @@ static void a_lost_answer_may_have_been_sent(void **state)
 	WAIT(r.done);
 	assert_failure(&r, ERR_TRANSPORT, true, "/drop: ");
 	assert_int_equal(r.status, 0);
-	http_client_free(c);
-}
-
-static void only_the_given_ca_is_trusted(void **state)
-{
-	(void)state;
-	CLEANUP_FREE char *ca = web_text(&web, "ca.pem"), *other = web_text(&web, "other-ca.pem");
-	CLEANUP_FREE char *other_path = web_path(&web, "other-ca.pem");
-	CLEANUP_FREE char *url = xasprintf("https://%s:%d", web.address, WEB_PORT);
-	const struct {
-		struct http_client_options o;
-		enum err_code code;
-		const char *message;
-	} cases[] = {
-		{{.ca_pem = ca}, ERR_NONE, ""},
-		{{.ca_pem = other}, ERR_CONNECT, "certificate"},
-		{{.ca_file = other_path}, ERR_CONNECT, "certificate"},
-		{{.ca_file = "/nowhere/ca.pem"}, ERR_CONNECT, "/nowhere/ca.pem"},
-		{{.ca_pem = "rubbish"}, ERR_CONNECT, "certificate"},
-		{{.ca_file = other_path, .insecure_skip_verify = true}, ERR_NONE, ""},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct http_client *c = client_of(WEB_PORT, cases[i].o);
-		CLEANUP_REPLY struct reply r = {0};
-		call(c, &r, (struct http_request){.path = "/hello"});
-		WAIT(r.done);
-		if (cases[i].code == ERR_NONE)
-			assert_answer(&r, 200, "hello");
-		else
-			assert_failure(&r, cases[i].code, false, cases[i].message);
-		http_client_free(c);
-	}
-	/* Without a CA: the system's, which do not know ours. */
-	struct http_client_options o = {
-		.base_url = url, .max_connections = 2, .max_in_flight = 1, .connect_timeout_ms = 10000};
-	struct err err = ERR_INIT;
-	struct http_client *c = http_client_new(loop, &o, &err);
-	CLEANUP_REPLY struct reply r = {0};
-	call(c, &r, (struct http_request){.path = "/hello"});
-	WAIT(r.done);
-	assert_failure(&r, ERR_CONNECT, false, "certificate");
-	http_client_free(c);
-}
-
-static void another_name_is_verified(void **state)
-{
-	(void)state;
-	struct http_client *c = client_of(WEB_PORT_NAMED, (struct http_client_options){.tls_server_name = web_name});
-	CLEANUP_REPLY struct reply r = {0}, refused = {0}, wrong = {0}, same = {0};
-	call(c, &r, (struct http_request){.path = "/about"});
-	WAIT(r.done);
-	CLEANUP_FREE char *about = xasprintf("HTTP/2.0|GET|/about|%s:%d|%s|||application/json||", web.address,
-	                                     WEB_PORT_NAMED, web_name);
-	assert_answer(&r, 200, about);
-	http_client_free(c);
-
-	c = client_of(WEB_PORT_NAMED, (struct http_client_options){0});
-	call(c, &refused, (struct http_request){.path = "/about"});
-	WAIT(refused.done);
-	assert_failure(&refused, ERR_CONNECT, false, "SSL: no alternative certificate subject name matches");
-	http_client_free(c);
-
-	c = client_of(WEB_PORT, (struct http_client_options){.tls_server_name = web_name});
-	call(c, &wrong, (struct http_request){.path = "/about"});
-	WAIT(wrong.done);
-	CLEANUP_FREE char *prefix = xasprintf("GET https://%s:%d/about: ", web.address, WEB_PORT);
-	assert_failure(&wrong, ERR_CONNECT, false, prefix);
-	http_client_free(c);
-
-	c = client_of(WEB_PORT, (struct http_client_options){.tls_server_name = web.address});
-	call(c, &same, (struct http_request){.path = "/hello"});
-	WAIT(same.done);
-	assert_answer(&same, 200, "hello");
-	http_client_free(c);
-}
-
-static void a_client_certificate_is_shown(void **state)
-{
-	(void)state;
-	CLEANUP_FREE char *cert_path = web_path(&web, "client.pem"), *key_path = web_path(&web, "client.key");
-	CLEANUP_FREE char *cert = web_text(&web, "client.pem"), *key = web_text(&web, "client.key");
-	CLEANUP_FREE char *other_key = web_text(&web, "server.key");
-	const struct {
-		struct http_client_options o;
-		bool good;
-	} cases[] = {
-		{{.cert_file = cert_path, .key_file = key_path}, true},
-		{{.cert_pem = cert, .key_pem = key}, true},
-		{{.cert_pem = cert, .key_pem = other_key}, false},
-		{{.cert_file = "/nowhere", .key_file = key_path}, false},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct http_client *c = client_of(WEB_PORT_MUTUAL, cases[i].o);
-		CLEANUP_REPLY struct reply r = {0};
-		call(c, &r, (struct http_request){.path = "/about"});
-		WAIT(r.done);
-		if (cases[i].good)
-			assert_non_null(strstr(r.body.ptr, "|CN=client|"));
-		else
-			assert_failure(&r, ERR_CONNECT, false, "");
-		http_client_free(c);
-	}
-	struct http_client *c = client_of(WEB_PORT_MUTUAL, (struct http_client_options){0});
-	CLEANUP_REPLY struct reply r = {0};
-	call(c, &r, (struct http_request){.path = "/about"});
-	WAIT(r.done);
-	assert_int_equal(r.status, 400);
-	http_client_free(c);
-}
-
-static void authorize(void *arg, struct buf *out)
-{
-	unsigned *n = arg;
-	if (++*n == 1)
-		return;
-	if (*n == 5)
-		buf_add_str(out, "Bearer a\r\nX-Injected: b");
-	else
-		buf_addf(out, "Bearer secret-%u", *n);
-}
-
-static void credentials_are_asked_for_each_call(void **state)
-{
-	(void)state;
-	unsigned n = 0;
-	struct http_client *c =
-		client_of(WEB_PORT, (struct http_client_options){.authorization = authorize, .authorization_arg = &n});
-	static const char *const wants[] = {"|||", "||Bearer secret-2|", "||Bearer secret-3|", "||Bearer secret-4|"};
-	for (size_t i = 0; i < ARRAY_LEN(wants); i++) {
-		CLEANUP_REPLY struct reply r = {0};
-		call(c, &r, (struct http_request){.path = "/about"});
-		WAIT(r.done);
-		assert_non_null(strstr(r.body.ptr, wants[i]));
-	}
-	CLEANUP_REPLY struct reply bad = {0};
-	call(c, &bad, (struct http_request){.path = "/about"});
-	WAIT(bad.done);
-	assert_failure(&bad, ERR_INVALID, false, "/about: the credentials");
-	assert_null(strstr(bad.message, "Bearer"));
 	http_client_free(c);
 }
 
@@ -646,8 +254,7 @@ static void many_calls_share_few_connections(void **state)
 		}
 		assert_int_equal(http_client_stats(c).in_flight, 64);
 		assert_int_equal(http_client_stats(c).waiting, MANY - 64);
-		unsigned done = 0;
-		WAIT((done = (unsigned)(MANY - http_client_stats(c).in_flight - http_client_stats(c).waiting)) == MANY);
+		WAIT(http_client_stats(c).in_flight + http_client_stats(c).waiting == 0);
 		for (unsigned i = 0; i < MANY; i++) {
 			char path[32];
 			str_format(path, sizeof(path), "/item/%u", i);
@@ -700,7 +307,7 @@ static void waiting_counts_as_time(void **state)
 	web.on_request = hold;
 	struct http_client *c = client_of(WEB_PORT, (struct http_client_options){.max_in_flight = 1});
 	CLEANUP_REPLY struct reply first = {0}, second = {0}, third = {0};
-	call(c, &first, (struct http_request){.path = "/first", .timeout_ms = 300});
+	call(c, &first, (struct http_request){.path = "/first", .timeout_ms = 1500});
 	call(c, &second, (struct http_request){.path = "/second", .timeout_ms = 100, .idle_timeout_ms = 10});
 	call(c, &third, (struct http_request){.path = "/hello"});
 	WAIT(second.done);
@@ -815,7 +422,8 @@ static void call_again(struct reply *r)
 static void failures_at_the_start_come_later(void **state)
 {
 	(void)state;
-	struct http_client *c = client_of(WEB_PORT, (struct http_client_options){.authorization = bad_authorization});
+	struct http_client *c =
+		client_of(WEB_PORT, (struct http_client_options){.authorization = bad_authorization});
 	CLEANUP_REPLY struct reply canceled = {0}, again = {.on_done = call_again};
 	CLEANUP_REPLY struct reply killer = {.on_done = cancel_other, .other = &canceled};
 	call(c, &killer, (struct http_request){.path = "/killer"});
@@ -838,7 +446,8 @@ static void freed_with_calls_in_flight(void **state)
 	struct http_client *early = client_of(WEB_PORT, (struct http_client_options){0});
 	CLEANUP_REPLY struct reply a = {0}, b = {0}, d = {0}, e = {0}, f = {0};
 	call(c, &a, (struct http_request){.path = "/watch", .long_running = true, .idle_timeout_ms = 60000});
-	call(c, &b, (struct http_request){.path = "/x", .timeout_ms = 60000, .method = "POST", .body = SLICE_LIT("{}")});
+	call(c, &b,
+	     (struct http_request){.path = "/x", .timeout_ms = 60000, .method = "POST", .body = SLICE_LIT("{}")});
 	call(c, &d, (struct http_request){.path = "/y", .timeout_ms = 60000});
 	call(c, &e, (struct http_request){.path = "/waits", .timeout_ms = 60000});
 	WAIT(a.chunks == 1 && web.n_requests == 3);
@@ -846,75 +455,6 @@ static void freed_with_calls_in_flight(void **state)
 	http_client_free(early);
 	http_client_free(c);
 	assert_int_equal(a.done + b.done + d.done + e.done + f.done, 0);
-}
-
-static int connects_to_proxy;
-
-static void refuse_connect(struct web *w, struct exchange *x)
-{
-	(void)w;
-	CLEANUP_FREE char *target = xasprintf("%s:%d", web.address, WEB_PORT_NAMED);
-	assert_string_equal(x->method, "CONNECT");
-	assert_string_equal(x->path, target);
-	connects_to_proxy++;
-	exchange_answer(x, "502 Bad Gateway", "no");
-}
-
-static void only_the_given_proxy_is_used(void **state)
-{
-	(void)state;
-	setenv("https_proxy", "http://127.0.0.1:1", 1);
-	setenv("no_proxy", "*", 1);
-	struct http_client *c = client_of(WEB_PORT, (struct http_client_options){0});
-	CLEANUP_REPLY struct reply direct = {0}, refused = {0}, through = {0};
-	call(c, &direct, (struct http_request){.path = "/hello"});
-	WAIT(direct.done);
-	assert_answer(&direct, 200, "hello");
-	http_client_free(c);
-
-	c = client_of(WEB_PORT, (struct http_client_options){.proxy_url = "http://user:secret@127.0.0.1:1"});
-	call(c, &refused, (struct http_request){.path = "/hello"});
-	WAIT(refused.done);
-	assert_failure(&refused, ERR_CONNECT, false, "connection refused");
-	assert_null(strstr(refused.message, "secret"));
-	http_client_free(c);
-
-	/* The proxy is asked for the server, also where another name is verified; its refusal is not an answer. */
-	web.on_request = refuse_connect;
-	CLEANUP_FREE char *proxy = xasprintf("http://%s:%d", web.address, WEB_PORT_BACKEND);
-	c = client_of(WEB_PORT_NAMED, (struct http_client_options){.proxy_url = proxy, .tls_server_name = web_name});
-	call(c, &through, (struct http_request){.path = "/hello"});
-	WAIT(through.done);
-	assert_failure(&through, ERR_CONNECT, false, "502");
-	assert_int_equal(through.status, 0);
-	assert_int_equal(connects_to_proxy, 1);
-	http_client_free(c);
-	unsetenv("https_proxy");
-	unsetenv("no_proxy");
-}
-
-static void bad_urls_are_refused(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *url, *name;
-	} cases[] = {
-		{"", NULL}, {"/path", NULL}, {"ftp://host", NULL}, {"https://me:secret@host:99999", NULL}, {"https://host", "a b"},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct http_client_options o = {
-			.base_url = cases[i].url, .tls_server_name = cases[i].name, .max_connections = 2, .max_in_flight = 2};
-		struct err err = ERR_INIT;
-		assert_null(http_client_new(loop, &o, &err));
-		assert_int_equal(err.code, ERR_INVALID);
-		assert_null(strstr(err.message, "secret"));
-	}
-	struct http_client *c = client_of(WEB_PORT, (struct http_client_options){0});
-	CLEANUP_REPLY struct reply r = {0};
-	call(c, &r, (struct http_request){.path = "/a b\r\nX: y"});
-	WAIT(r.done);
-	assert_failure(&r, ERR_INVALID, false, "");
-	http_client_free(c);
 }
 
 static void count_iteration(uv_prepare_t *h)
@@ -961,45 +501,27 @@ static void nothing_to_do_means_no_wake_ups(void **state)
 	http_client_free(c);
 }
 
-static void versions_are_named(void **state)
-{
-	(void)state;
-	assert_non_null(strstr(http_library_version(), "libcurl/"));
-	assert_non_null(strstr(http_library_version(), "nghttp2/"));
-}
-
-#define TEST(name) cmocka_unit_test_setup(name, setup)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answers_over_http2),
-		TEST(plain_http_and_methods),
-		TEST(bodies_are_sent),
-		TEST(collected_bodies_are_bounded),
-		TEST(retry_after_is_understood),
-		TEST(a_call_times_out),
-		TEST(a_stalled_stream_times_out),
-		TEST(streams_are_passed_on_at_once),
-		TEST(refused_connections_have_sent_nothing),
-		TEST(an_unanswered_connect_times_out),
-		TEST(a_lost_answer_may_have_been_sent),
-		TEST(only_the_given_ca_is_trusted),
-		TEST(another_name_is_verified),
-		TEST(a_client_certificate_is_shown),
-		TEST(credentials_are_asked_for_each_call),
-		TEST(many_calls_share_few_connections),
-		TEST(calls_wait_in_order_of_arrival),
-		TEST(waiting_counts_as_time),
-		TEST(cancel_in_a_callback),
-		TEST(the_receiver_may_end_a_stream),
-		TEST(calls_may_begin_in_a_callback),
-		TEST(failures_at_the_start_come_later),
-		TEST(freed_with_calls_in_flight),
-		TEST(only_the_given_proxy_is_used),
-		TEST(bad_urls_are_refused),
-		TEST(nothing_to_do_means_no_wake_ups),
-		TEST(versions_are_named),
+		HTTP_TEST(answers_over_http2),
+		HTTP_TEST(plain_http_and_methods),
+		HTTP_TEST(bodies_are_sent),
+		HTTP_TEST(collected_bodies_are_bounded),
+		HTTP_TEST(retry_after_is_understood),
+		HTTP_TEST(a_call_times_out),
+		HTTP_TEST(a_stalled_stream_times_out),
+		HTTP_TEST(streams_are_passed_on_at_once),
+		HTTP_TEST(a_lost_answer_may_have_been_sent),
+		HTTP_TEST(many_calls_share_few_connections),
+		HTTP_TEST(calls_wait_in_order_of_arrival),
+		HTTP_TEST(waiting_counts_as_time),
+		HTTP_TEST(cancel_in_a_callback),
+		HTTP_TEST(the_receiver_may_end_a_stream),
+		HTTP_TEST(calls_may_begin_in_a_callback),
+		HTTP_TEST(failures_at_the_start_come_later),
+		HTTP_TEST(freed_with_calls_in_flight),
+		HTTP_TEST(nothing_to_do_means_no_wake_ups),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

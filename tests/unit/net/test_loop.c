@@ -112,6 +112,7 @@ static void a_timer_may_free_itself(void **state)
 	struct diary d = {.loop = loop_new()};
 	struct entry *a = entry_new(&d, 'a', act_free_self), *b = entry_new(&d, 'b', act_free_self);
 	loop_timer_arm(a->timer, 0);
+	loop_run(d.loop);
 	loop_timer_arm(b->timer, 1);
 	loop_run(d.loop);
 	assert_string_equal(d.text, "ab");

@@ -61,16 +61,16 @@ static void label_values_and_help_are_escaped(void **state)
 	metric_set(gauge, 3, POOL("1\",b=\"2", "3"));
 	metric_set(gauge, 4, POOL("1", "2\",b=\"3"));
 	assert_written(m, "# HELP g Back\\\\slash, \"quote\"\\nand newline.\n# TYPE g gauge\n"
-					  "g{a=\"\",b=\"\"} 2\n"
-					  "g{a=\"1\",b=\"2\\\",b=\\\"3\"} 4\n"
-					  "g{a=\"1\\\",b=\\\"2\",b=\"3\"} 3\n"
-					  "g{a=\"x\\\\y\\\"z\\nw\",b=\"{,}=é\"} 1\n");
+	                  "g{a=\"\",b=\"\"} 2\n"
+	                  "g{a=\"1\",b=\"2\\\",b=\\\"3\"} 4\n"
+	                  "g{a=\"1\\\",b=\\\"2\",b=\"3\"} 3\n"
+	                  "g{a=\"x\\\\y\\\"z\\nw\",b=\"{,}=é\"} 1\n");
 	metric_remove_matching(gauge, 1, POOL("1\",b=\"2", NULL));
 	metric_remove_matching(gauge, 1, POOL("x\\y\"z\nw", NULL));
 	metric_remove_matching(gauge, 1, POOL("2", NULL));
 	assert_written(m, "# HELP g Back\\\\slash, \"quote\"\\nand newline.\n# TYPE g gauge\n"
-					  "g{a=\"\",b=\"\"} 2\n"
-					  "g{a=\"1\",b=\"2\\\",b=\\\"3\"} 4\n");
+	                  "g{a=\"\",b=\"\"} 2\n"
+	                  "g{a=\"1\",b=\"2\\\",b=\\\"3\"} 4\n");
 	metrics_free(m);
 }
 
@@ -89,9 +89,9 @@ static void numbers_read_back_and_are_short(void **state)
 		{1.0 / 3, "0.3333333333333333"},
 		{2.5e-7, "2.5e-07"},
 		{1e300, "1e+300"},
-		{NAN, "NaN"},
-		{INFINITY, "+Inf"},
-		{-INFINITY, "-Inf"},
+		{(double)NAN, "NaN"},
+		{(double)INFINITY, "+Inf"},
+		{-(double)INFINITY, "-Inf"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct metrics *m = metrics_new();
@@ -113,7 +113,8 @@ static void histograms_are_cumulative(void **state)
 	static const double bounds[] = {0.005, 0.5, 2.5, 10};
 	static const char *const labels[] = {"code"};
 	struct metrics *m = metrics_new();
-	struct metric *h = metrics_histogram(m, "latency_seconds", "Latency.", 1, labels, ARRAY_LEN(bounds), bounds);
+	struct metric *h =
+		metrics_histogram(m, "latency_seconds", "Latency.", 1, labels, ARRAY_LEN(bounds), bounds);
 	struct metric *plain = metrics_histogram(m, "plain", "Plain.", 0, NULL, 1, bounds);
 	const char *ok[] = {"200"};
 	metric_observe(h, 0.005, ok); /* a bound is inclusive */
@@ -122,18 +123,18 @@ static void histograms_are_cumulative(void **state)
 	metric_observe(h, 100, ok);
 	metric_observe(plain, 0.001, NULL);
 	assert_written(m, "# HELP latency_seconds Latency.\n# TYPE latency_seconds histogram\n"
-					  "latency_seconds_bucket{code=\"200\",le=\"0.005\"} 1\n"
-					  "latency_seconds_bucket{code=\"200\",le=\"0.5\"} 2\n"
-					  "latency_seconds_bucket{code=\"200\",le=\"2.5\"} 2\n"
-					  "latency_seconds_bucket{code=\"200\",le=\"10\"} 3\n"
-					  "latency_seconds_bucket{code=\"200\",le=\"+Inf\"} 4\n"
-					  "latency_seconds_sum{code=\"200\"} 103.255\n"
-					  "latency_seconds_count{code=\"200\"} 4\n"
-					  "# HELP plain Plain.\n# TYPE plain histogram\n"
-					  "plain_bucket{le=\"0.005\"} 1\n"
-					  "plain_bucket{le=\"+Inf\"} 1\n"
-					  "plain_sum 0.001\n"
-					  "plain_count 1\n");
+	                  "latency_seconds_bucket{code=\"200\",le=\"0.005\"} 1\n"
+	                  "latency_seconds_bucket{code=\"200\",le=\"0.5\"} 2\n"
+	                  "latency_seconds_bucket{code=\"200\",le=\"2.5\"} 2\n"
+	                  "latency_seconds_bucket{code=\"200\",le=\"10\"} 3\n"
+	                  "latency_seconds_bucket{code=\"200\",le=\"+Inf\"} 4\n"
+	                  "latency_seconds_sum{code=\"200\"} 103.255\n"
+	                  "latency_seconds_count{code=\"200\"} 4\n"
+	                  "# HELP plain Plain.\n# TYPE plain histogram\n"
+	                  "plain_bucket{le=\"0.005\"} 1\n"
+	                  "plain_bucket{le=\"+Inf\"} 1\n"
+	                  "plain_sum 0.001\n"
+	                  "plain_count 1\n");
 	assert_true(metric_get(h, ok) == 4);
 	metrics_free(m);
 }
@@ -148,7 +149,8 @@ static void series_can_be_removed(void **state)
 	metric_set(g, 3, POOL("b", "x"));
 	metric_remove(g, POOL("a", "x"));
 	metric_remove(g, POOL("a", "x"));
-	assert_written(m, "# HELP g G.\n# TYPE g gauge\ng{endpoint=\"a\",pool=\"y\"} 2\ng{endpoint=\"b\",pool=\"x\"} 3\n");
+	assert_written(
+		m, "# HELP g G.\n# TYPE g gauge\ng{endpoint=\"a\",pool=\"y\"} 2\ng{endpoint=\"b\",pool=\"x\"} 3\n");
 	metric_set(g, 1, POOL("a", "x"));
 	metric_remove_matching(g, 1, POOL("a", NULL));
 	assert_written(m, "# HELP g G.\n# TYPE g gauge\ng{endpoint=\"b\",pool=\"x\"} 3\n");
@@ -174,7 +176,8 @@ static void the_number_of_series_is_bounded(void **state)
 	CLEANUP_BUF struct buf out;
 	buf_init(&out, 4 << 20);
 	metrics_write(m, &out);
-	assert_true(slice_contains(buf_slice(&out), "instancepool_metrics_series_dropped_total{metric=\"c_total\"} 5\n"));
+	assert_true(
+		slice_contains(buf_slice(&out), "instancepool_metrics_series_dropped_total{metric=\"c_total\"} 5\n"));
 	/* So is the size of one. */
 	char *huge = xcalloc(1, 100001);
 	for (int i = 0; i < 100000; i++)

@@ -36,7 +36,8 @@ struct exchange {
 	uv_tcp_t tcp; /* first: the close callback frees the whole */
 	struct web *web;
 	struct buf in;
-	bool complete; /* the whole request is here: web->on_request was called */
+	size_t head_len; /* 0 while it is not here in full */
+	bool complete;   /* the whole request is here: web->on_request was called */
 	char method[16], path[256];
 	struct slice body;
 	char space[16384];
@@ -84,7 +85,8 @@ static inline void exchange_send(struct exchange *x, const char *text, size_t le
 /* The head of a streamed answer, and pieces of its body. */
 static inline void exchange_begin(struct exchange *x)
 {
-	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+	static const char head[] =
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 	exchange_send(x, head, strlen(head));
 }
 
@@ -101,26 +103,29 @@ static inline void exchange_answer(struct exchange *x, const char *status, const
 {
 	CLEANUP_BUF struct buf b;
 	buf_init(&b, WEB_MAX_BODY);
-	buf_addf(&b, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", status, strlen(body), body);
+	buf_addf(&b, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", status, strlen(body),
+	         body);
 	exchange_send(x, b.ptr, b.len);
 	exchange_end(x);
 }
 
 static inline void web_parse(struct exchange *x)
 {
-	const char *end = x->in.len ? strstr(x->in.ptr, "\r\n\r\n") : NULL;
-	if (end == NULL || x->complete)
-		return;
-	const char *length = strcasestr(x->in.ptr, "\r\nContent-Length:");
-	size_t body_len = length && length < end ? strtoul(length + strlen("\r\nContent-Length:"), NULL, 10) : 0;
-	size_t head_len = (size_t)(end + 4 - x->in.ptr);
-	if (x->in.len < head_len + body_len)
+	if (x->head_len == 0) {
+		const char *end = x->in.len ? strstr(x->in.ptr, "\r\n\r\n") : NULL;
+		if (end == NULL)
+			return;
+		const char *length = strcasestr(x->in.ptr, "\r\nContent-Length:");
+		x->body.len = length && length < end ? strtoul(length + strlen("\r\nContent-Length:"), NULL, 10) : 0;
+		x->head_len = (size_t)(end + 4 - x->in.ptr);
+	}
+	if (x->complete || x->in.len < x->head_len + x->body.len)
 		return;
 	struct slice rest, line = slice_split(buf_slice(&x->in), '\r', &rest);
 	struct slice method = slice_split(line, ' ', &rest), path = slice_split(rest, ' ', &rest);
 	str_format(x->method, sizeof(x->method), SLICE_FMT, SLICE_ARG(method));
 	str_format(x->path, sizeof(x->path), SLICE_FMT, SLICE_ARG(path));
-	x->body = (struct slice){x->in.ptr + head_len, body_len};
+	x->body.ptr = x->in.ptr + x->head_len;
 	x->complete = true;
 	x->web->n_requests++;
 	x->web->on_request(x->web, x);
@@ -157,6 +162,7 @@ static inline void web_on_connection(uv_stream_t *backend, int status)
 	x->tcp.data = w;
 	assert_int_equal(uv_accept(backend, (uv_stream_t *)&x->tcp), 0);
 	uv_read_start((uv_stream_t *)&x->tcp, web_on_alloc, web_on_read);
+	uv_unref((uv_handle_t *)&x->tcp);
 }
 
 static inline char *web_path(const struct web *w, const char *file)
@@ -193,7 +199,8 @@ static inline pid_t web_spawn(const struct web *w, const char *const *argv)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (chdir(w->dir) == 0 && freopen("/dev/null", "r", stdin) && freopen("output", "a", stdout) &&
-	    dup2(1, 2) == 2 && setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", 1) == 0)
+	    dup2(1, 2) == 2 &&
+	    setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", 1) == 0)
 		execvp(argv[0], (char **)(uintptr_t)argv);
 	_exit(127);
 }
@@ -214,14 +221,21 @@ static inline void web_command(const struct web *w, const char *const *argv)
 }
 
 /* NAME.pem and NAME.key, signed by the key of `ca` (itself when that is the same). */
-static inline void web_certificate(const struct web *w, const char *ca, const char *name, const char *extension)
+static inline void web_certificate(const struct web *w, const char *ca, const char *name,
+                                   const char *extension)
 {
 	CLEANUP_FREE char *pem = xasprintf("%s.pem", name), *key = xasprintf("%s.key", name);
 	CLEANUP_FREE char *ca_pem = xasprintf("%s.pem", ca), *ca_key = xasprintf("%s.key", ca);
 	CLEANUP_FREE char *subject = xasprintf("/CN=%s", name);
-	const char *argv[] = {"openssl", "req", "-x509", "-config", "req.cnf", "-newkey", "ec", "-pkeyopt",
-	                      "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", subject, "-keyout", key,
-	                      "-out", pem, "-addext", extension, "-CA", ca_pem, "-CAkey", ca_key, NULL};
+	const char *argv[] = {"openssl", "req",      "-x509",
+	                      "-config", "req.cnf",  "-newkey",
+	                      "ec",      "-pkeyopt", "ec_paramgen_curve:prime256v1",
+	                      "-nodes",  "-days",    "2",
+	                      "-subj",   subject,    "-keyout",
+	                      key,       "-out",     pem,
+	                      "-addext", extension,  "-CA",
+	                      ca_pem,    "-CAkey",   ca_key,
+	                      NULL};
 	if (str_eq(ca, name))
 		argv[20] = NULL;
 	web_command(w, argv);
@@ -234,7 +248,8 @@ static inline void web_configure(const struct web *w)
 		"location = /missing { return 404 'nothing here'; }\n"
 		"location = /moved { return 302 /hello; }\n"
 		"location = /drop { return 444; }\n"
-		"location = /about { return 200 '$server_protocol|$request_method|$request_uri|$http_host|$ssl_server_name|"
+		"location = /about { return 200 "
+		"'$server_protocol|$request_method|$request_uri|$http_host|$ssl_server_name|"
 		"$ssl_client_s_dn|$http_authorization|$http_accept|$http_user_agent|'; }\n"
 		"location = /busy-seconds { add_header Retry-After 7 always; return 429 'busy'; }\n"
 		"location = /busy-junk { add_header Retry-After soon always; return 429 'busy'; }\n"
@@ -266,9 +281,10 @@ static inline void web_configure(const struct web *w)
 		buf_addf(&b,
 		         "server {\nlisten %s:%d %s;\nssl_certificate %s.pem;\nssl_certificate_key %s.key;\n%s%s"
 		         "location = /busy-date { add_header Retry-After '%s' always; return 503 'busy'; }\n"
-		         "location / { proxy_pass http://%s:%d; proxy_buffering off; proxy_http_version 1.1; }\n}\n",
-		         w->address, servers[i].port, servers[i].listen, servers[i].certificate, servers[i].certificate,
-		         servers[i].extra, locations, date, w->address, WEB_PORT_BACKEND);
+		         "location / { proxy_pass http://%s:%d; proxy_buffering off; proxy_request_buffering off; "
+		         "proxy_http_version 1.1; }\n}\n",
+		         w->address, servers[i].port, servers[i].listen, servers[i].certificate,
+		         servers[i].certificate, servers[i].extra, locations, date, w->address, WEB_PORT_BACKEND);
 	buf_add_str(&b, "}\n");
 	web_write(w, "nginx.conf", b.ptr);
 }
@@ -303,7 +319,8 @@ static inline void web_start(struct web *w, uv_loop_t *uv)
 {
 	*w = (struct web){.uv = uv};
 	unsigned pid = (unsigned)getpid();
-	str_format(w->address, sizeof(w->address), "127.%u.%u.%u", 1 + (pid >> 16) % 250, (pid >> 8) & 255, pid & 255);
+	str_format(w->address, sizeof(w->address), "127.%u.%u.%u", 1 + (pid >> 16) % 250, (pid >> 8) & 255,
+	           pid & 255);
 	str_copy(w->dir, sizeof(w->dir), "/tmp/web-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	web_write(w, "output", "");
