@@ -25,7 +25,7 @@ PACKAGES=(
 	# lint and analysis
 	clang-format clang-tidy cppcheck shellcheck valgrind
 	# tests and the test cluster
-	bats parallel jq curl openssl procps util-linux
+	bats parallel jq curl openssl procps util-linux python3 nginx
 	git ca-certificates
 )
 
@@ -79,6 +79,12 @@ install_packages() {
 	say "done"
 }
 
+# The tests start an nginx of their own (HTTP/2 over TLS); the package's service is of no use here.
+stop_service() {
+	as_root service "$1" stop >/dev/null 2>&1 || true
+	! command -v systemctl >/dev/null || as_root systemctl disable "$1" >/dev/null 2>&1 || true
+}
+
 go_version() {
 	GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//'
 }
@@ -116,6 +122,7 @@ main() {
 			die "missing: ${missing[*]}"
 		fi
 		install_packages "${missing[@]}"
+		[[ " ${missing[*]} " != *" nginx "* ]] || stop_service nginx
 	fi
 	check_go || [[ -z $check_only ]]
 }

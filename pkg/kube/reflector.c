@@ -8,7 +8,7 @@
 #define RETRY_AFTER_MAX_MS INT64_C(300000) /* a longer wait would be a server's mistake */
 /* A server that has just started knows nobody's rights for a second or two: so often a 401 or 403 is retried soon. */
 #define DENIED_QUICKLY 8u
-#define STEADY_MS INT64_C(10000)           /* a call that lasted so long paces itself */
+#define STEADY_MS INT64_C(10000) /* a call that lasted so long paces itself */
 #define SHORT_WATCH_MS INT64_C(1000)
 #define ASK_STREAMING_AGAIN_MS INT64_C(3600000)
 

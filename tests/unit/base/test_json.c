@@ -17,8 +17,16 @@ static json_t *parse(const char *text)
 static void parse_is_strict(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"",     "null",       "{}x",           "{\"a\":1,\"a\":2}", "{'a':1}",
-	                                  "[1,]", "[\"\xff\"]", "{\"\\u0000\":1}", "{\"a\":NaN}",      "[01]"};
+	static const char *const bad[] = {"",
+	                                  "null",
+	                                  "{}x",
+	                                  "{\"a\":1,\"a\":2}",
+	                                  "{'a':1}",
+	                                  "[1,]",
+	                                  "[\"\xff\"]",
+	                                  "{\"\\u0000\":1}",
+	                                  "{\"a\":NaN}",
+	                                  "[01]"};
 	struct err err = ERR_INIT;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_null(json_parse(slice_from(bad[i]), &err));

@@ -9,8 +9,7 @@ static void jitter(void **state)
 		enum err_code code;
 		int http_status;
 		int64_t max_ms;
-	} cases[] = {
-		{ERR_CONNECT, 0, 3000}, {ERR_HTTP, 503, 3000}, {ERR_HTTP, 429, 30000}};
+	} cases[] = {{ERR_CONNECT, 0, 3000}, {ERR_HTTP, 503, 3000}, {ERR_HTTP, 429, 30000}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		int64_t low[8] = {0}, high[8] = {0};
 		for (uint64_t seed = 0; seed < 500; seed++) {
