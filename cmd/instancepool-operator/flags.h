@@ -1,0 +1,17 @@
+#pragma once
+/* The command line. */
+#include "base/log.h"
+#include "operator/operator.h"
+
+struct flags {
+	const char *kubeconfig; /* NULL: not given */
+	const char *ns;         /* NULL: all */
+	const char *metrics_address, *health_address;
+	enum node_autoscaler node_autoscaler;
+	enum log_level log_level;
+	enum log_format log_format;
+};
+
+/* 0: filled in; strings borrowed from argv. 1: --help or --version was printed. -1: err says which flag and what would be
+ * right. */
+int flags_parse(int argc, char **argv, struct flags *ret, struct err *err);

@@ -1,0 +1,146 @@
+/* instancepool-operator: flags and wiring. */
+#include <limits.h>
+#include <signal.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "flags.h"
+#include "net/httpd.h"
+#include "operator/operator.h"
+
+struct process {
+	struct loop *loop;
+	struct operator* op;
+	struct metrics *metrics;
+};
+
+static int serve_metrics(void *arg, const char *query, struct buf *body, const char **content_type)
+{
+	struct process *p = arg;
+
+	(void)query;
+	metrics_write(p->metrics, body);
+	*content_type = "text/plain; version=0.0.4; charset=utf-8";
+	return 200;
+}
+
+static int serve_healthz(void *arg, const char *query, struct buf *body, const char **content_type)
+{
+	(void)arg;
+	(void)query;
+	(void)content_type;
+	buf_add_str(body, "ok\n");
+	return 200;
+}
+
+static int serve_readyz(void *arg, const char *query, struct buf *body, const char **content_type)
+{
+	struct process *p = arg;
+	const char *waiting_for;
+
+	(void)query;
+	(void)content_type;
+	if (operator_ready(p->op, &waiting_for)) {
+		buf_add_str(body, "ok\n");
+		return 200;
+	}
+	buf_addf(body, "waiting to hear of %s\n", waiting_for);
+	return 503;
+}
+
+static void on_signal(void *arg, int signum)
+{
+	struct process *p = arg;
+
+	LOG_INFO("shutting down", LOG_INT("signal", signum));
+	loop_stop(p->loop);
+}
+
+/* "0" switches a server off, as in other operators. */
+static int serve(struct process *p, const char *address, bool with_metrics, bool with_health,
+                 struct httpd **ret, struct err *err)
+{
+	if (str_eq(address, "0"))
+		return 0;
+	*ret = httpd_new(p->loop, address, err);
+	if (!*ret)
+		return -1;
+	if (with_metrics)
+		httpd_route(*ret, "/metrics", serve_metrics, p);
+	if (with_health) {
+		httpd_route(*ret, "/healthz", serve_healthz, p);
+		httpd_route(*ret, "/readyz", serve_readyz, p);
+	}
+	LOG_INFO("serving", LOG_STR("address", address), LOG_INT("port", httpd_port(*ret)),
+	         LOG_BOOL("metrics", with_metrics), LOG_BOOL("probes", with_health));
+	return 0;
+}
+
+static int run(const struct flags *f, struct err *err)
+{
+	struct process p = {0};
+	struct kube_config config = {0};
+	struct kube_client *client = NULL;
+	struct httpd *metrics_server = NULL, *health_server = NULL;
+	bool one_server = str_eq(f->metrics_address, f->health_address);
+	char instance[HOST_NAME_MAX + 1] = "";
+	int result = -1;
+
+	if (kube_config_load(f->kubeconfig, &config, err) < 0)
+		return -1;
+	gethostname(instance, sizeof(instance) - 1);
+	http_global_init();
+	p.loop = loop_new();
+	p.metrics = metrics_new();
+	metrics_add_process(p.metrics);
+	client = kube_client_new(
+		p.loop, &config,
+		&(struct kube_client_options){.user_agent = "instancepool-operator/" INSTANCEPOOL_VERSION,
+	                                  .metrics = p.metrics},
+		err);
+	if (!client)
+		goto out;
+	p.op = operator_new(
+		p.loop, client, p.metrics,
+		&(struct operator_options){.ns = f->ns, .node_autoscaler = f->node_autoscaler, .instance = instance});
+	if (serve(&p, f->metrics_address, true, one_server, &metrics_server, err) < 0 ||
+	    (!one_server && serve(&p, f->health_address, false, true, &health_server, err) < 0))
+		goto out;
+	loop_on_signal(p.loop, SIGTERM, on_signal, &p);
+	loop_on_signal(p.loop, SIGINT, on_signal, &p);
+	LOG_INFO("starting", LOG_STR("version", INSTANCEPOOL_VERSION), LOG_STR("server", config.server),
+	         LOG_STR("configuration", config.source), LOG_STR("namespace", f->ns ? f->ns : "all"),
+	         LOG_STR("libraries", http_library_version()));
+	operator_start(p.op);
+	loop_run(p.loop);
+	result = 0;
+out:
+	httpd_free(metrics_server);
+	httpd_free(health_server);
+	operator_free(p.op);
+	kube_client_free(client);
+	metrics_free(p.metrics);
+	loop_free(p.loop);
+	http_global_done();
+	kube_config_done(&config);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	struct flags flags;
+	struct err err = ERR_INIT;
+	int result = flags_parse(argc, argv, &flags, &err);
+
+	if (result > 0)
+		return 0;
+	if (result < 0) {
+		fprintf(stderr, "instancepool-operator: %s\nTry 'instancepool-operator --help'.\n", err.message);
+		return 2;
+	}
+	log_setup(flags.log_level, flags.log_format);
+	if (run(&flags, &err) < 0) {
+		LOG_ERROR("cannot start", LOG_ERR(&err));
+		return 1;
+	}
+	return 0;
+}

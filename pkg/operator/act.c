@@ -1,0 +1,372 @@
+/* Carrying out a plan: one write after the other, in the plan's order, the status last. Everything that is sent is
+ * rendered at the start, so that a run needs no view that may change under it. */
+#include <inttypes.h>
+#include "base/json.h"
+#include "base/log.h"
+#include "operator/internal.h"
+
+/* A server that has just started knows nobody's rights for a second or two: so often that is no word about the object. */
+#define DENIED_QUICKLY 8u
+
+struct write {
+	struct kube_request rq;
+	enum kind kind;
+	const char *name; /* of the object; a create has none in its request */
+	bool is_status;
+	bool is_create;
+	bool is_delete;
+};
+
+struct run {
+	struct work *w;
+	struct arena arena; /* holds all below */
+	struct write *writes;
+	size_t n_writes, next;
+	struct kube_call *call;
+	struct event_ref ref;
+	struct plan_event *events;
+	size_t n_events;
+	bool failed;
+};
+
+static void send_next(struct run *r);
+
+/* Ends the run. */
+static void run_end(struct run *r, int64_t retry_after_ms)
+{
+	struct work *w = r->w;
+	bool failed = r->failed;
+
+	w->run = NULL;
+	r->call = NULL;
+	run_free(r);
+	reconcile_ended(w, failed, retry_after_ms);
+}
+
+void run_free(struct run *r)
+{
+	struct arena a;
+
+	if (!r)
+		return;
+	if (r->call)
+		kube_call_cancel(r->call);
+	a = r->arena; /* the run itself lies in it */
+	arena_done(&a);
+}
+
+static const char *body_text(struct arena *a, json_t *j)
+{
+	char *text = json_compact(j);
+	char *kept = arena_strdup(a, text);
+
+	free(text);
+	json_decref(j);
+	return kept;
+}
+
+static struct write *add_write(struct run *r, enum kind kind, enum kube_verb verb, const char *name,
+                               const char *body)
+{
+	struct write *w = &r->writes[r->n_writes++];
+
+	w->kind = kind;
+	w->name = arena_strdup(&r->arena, name);
+	w->rq = (struct kube_request){
+		.verb = verb,
+		.resource = &operator_types[kind].resource,
+		.ns = arena_strdup(&r->arena, r->w->ns),
+		.name = verb == KUBE_CREATE ? NULL : w->name,
+		.field_manager = API_FIELD_MANAGER,
+		.body = slice_from(body),
+	};
+	w->is_create = verb == KUBE_CREATE;
+	w->is_delete = verb == KUBE_DELETE;
+	return w;
+}
+
+static void add_scale(struct run *r, const char *name, const char *uid, int32_t from, int32_t to)
+{
+	const char *patch =
+		arena_printf(&r->arena,
+	                 "[{\"op\":\"test\",\"path\":\"/metadata/uid\",\"value\":\"%s\"},"
+	                 "{\"op\":\"test\",\"path\":\"/spec/replicas\",\"value\":%" PRId32 "},"
+	                 "{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":%" PRId32 "}]",
+	                 uid, from, to);
+
+	add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, name, patch);
+}
+
+static const struct deployment *deployment_named(struct run *r, const char *name)
+{
+	return store_get(operator_store(r->w->op, KIND_DEPLOYMENT), r->w->ns, name);
+}
+
+static const struct model *first_model(struct operator* op, const struct endpoint *e)
+{
+	const struct model *m = NULL;
+
+	for (size_t i = 0; i < e->spec.n_pools && !m; i++)
+		m = store_get(operator_store(op, KIND_MODEL), e->meta.ns, e->spec.pools[i].model_name);
+	return m;
+}
+
+static const struct model *model_of(struct run *r, const struct endpoint_pool *p)
+{
+	return store_get(operator_store(r->w->op, KIND_MODEL), r->w->ns, p->model_name);
+}
+
+static void add_create(struct run *r, const struct endpoint *e, const struct plan_input *in,
+                       const struct plan_step *s)
+{
+	const struct endpoint_pool *p = &e->spec.pools[s->index];
+	const struct model *m = model_of(r, p);
+	char revision[REVISION_SIZE];
+	struct err err = ERR_INIT;
+	json_t *body;
+
+	if (!m)
+		return;
+	pool_revision(p, m, revision);
+	body = workload_deployment(e, p, m, revision, s->to, &err);
+	if (body) {
+		add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment,
+		          body_text(&r->arena, body));
+	} else {
+		refusal_put(r->w, in->pools[s->index].deployment, "TemplateRefused", err.message);
+		r->failed = true;
+	}
+}
+
+static void add_step(struct run *r, const struct endpoint *e, const struct plan_input *in,
+                     const struct plan_step *s)
+{
+	bool old = s->type == PLAN_SCALE_OLD || s->type == PLAN_DELETE_OLD;
+	const struct deployment *d =
+		deployment_named(r, old ? in->old[s->index].name : in->pools[s->index].deployment);
+
+	if (s->type == PLAN_CREATE) {
+		add_create(r, e, in, s);
+	} else if (s->type == PLAN_DELETE_OLD) {
+		struct write *w = add_write(r, KIND_DEPLOYMENT, KUBE_DELETE, d->meta.name, NULL);
+
+		w->rq.precondition_uid = arena_strdup(&r->arena, d->meta.uid);
+		w->rq.precondition_resource_version = arena_strdup(&r->arena, d->meta.resource_version);
+	} else {
+		add_scale(r, d->meta.name, d->meta.uid, s->from, s->to);
+	}
+}
+
+bool run_wants_service(struct operator* op, const struct endpoint *e, struct work *w)
+{
+	const struct refusal *refusal = refusal_find(w, e->meta.name);
+
+	return !store_get(operator_store(op, KIND_SERVICE), e->meta.ns, e->meta.name) &&
+	       !(refusal && loop_now(op->loop).ms < refusal->retry_at.ms) && first_model(op, e);
+}
+
+static void add_service(struct run *r, const struct endpoint *e)
+{
+	if (run_wants_service(r->w->op, e, r->w))
+		add_write(r, KIND_SERVICE, KUBE_CREATE, e->meta.name,
+		          body_text(&r->arena, workload_service(e, first_model(r->w->op, e))));
+}
+
+static void add_status(struct run *r, const struct endpoint *e, const struct endpoint_status *s)
+{
+	struct write *w;
+
+	if (endpoint_status_equal(&e->status, s))
+		return;
+	w = add_write(r, KIND_ENDPOINT, KUBE_APPLY, e->meta.name,
+	              body_text(&r->arena, endpoint_status_apply(e, s)));
+	w->rq.subresource = "status";
+	w->rq.force = true;
+	w->is_status = true;
+}
+
+static struct run *run_new(struct work *w, const struct endpoint *e, struct arena a, size_t max_writes)
+{
+	struct run *r = arena_alloc(&a, sizeof(*r));
+
+	r->w = w;
+	r->arena = a;
+	r->writes = arena_calloc(&r->arena, max_writes, sizeof(*r->writes));
+	r->ref = (struct event_ref){
+		.api_version = API_GROUP "/" API_VERSION,
+		.kind = operator_types[KIND_ENDPOINT].resource.kind,
+		.ns = arena_strdup(&r->arena, e->meta.ns),
+		.name = arena_strdup(&r->arena, e->meta.name),
+		.uid = arena_strdup(&r->arena, e->meta.uid),
+	};
+	w->run = r;
+	w->op->runs++;
+	return r;
+}
+
+void run_start(struct work *w, const struct endpoint *e, const struct plan_input *in,
+               struct arena *plan_arena, const struct plan_output *out)
+{
+	struct run *r = run_new(w, e, *plan_arena, out->n_steps + 2);
+
+	arena_init(plan_arena); /* the run has it now */
+	for (size_t i = 0; i < out->n_steps; i++)
+		add_step(r, e, in, &out->steps[i]);
+	add_service(r, e);
+	add_status(r, e, &out->status);
+	if (r->failed) /* a refusal came up that the plan did not know of */
+		r->n_writes = 0;
+	r->events = arena_calloc(&r->arena, out->n_events ? out->n_events : 1, sizeof(*r->events));
+	if (out->n_events)
+		memcpy(r->events, out->events, out->n_events * sizeof(*r->events));
+	r->n_events = out->n_events;
+	send_next(r);
+}
+
+/* spec.instanceCount is what /scale reads; where it is not set, HPA gets an error. */
+void run_instance_count(struct work *w, const struct endpoint *e)
+{
+	struct arena a;
+	struct run *r;
+	struct write *scale;
+
+	arena_init(&a);
+	r = run_new(w, e, a, 1);
+	/* The version is a precondition: what somebody sets meanwhile stays. */
+	scale = add_write(
+		r, KIND_ENDPOINT, KUBE_PATCH_MERGE, e->meta.name,
+		arena_printf(&r->arena,
+	                 "{\"metadata\":{\"resourceVersion\":\"%s\"},\"spec\":{\"replicas\":%" PRId32 "}}",
+	                 e->meta.resource_version, plan_desired(e)));
+	scale->rq.subresource = "scale";
+	send_next(r);
+}
+
+/* Said once it is true: after the status that tells it is written. */
+static void emit_events(struct run *r)
+{
+	for (size_t i = 0; i < r->n_events; i++) {
+		LOG_INFO("decision", LOG_STR("endpoint", r->w->key), LOG_STR("reason", r->events[i].reason),
+		         LOG_STR("why", r->events[i].message));
+		event_emit(r->w->op->events, &r->ref, r->events[i].warning ? EVENT_WARNING : EVENT_NORMAL,
+		           r->events[i].reason, r->events[i].message);
+	}
+	r->n_events = 0;
+}
+
+static void written(struct run *r, const struct write *w, const struct kube_reply *reply)
+{
+	if (w->is_delete)
+		expect_gone(r->w, w->kind, w->name);
+	else
+		expect_version(r->w, w->kind, w->name, reply->resource_version);
+	r->w->denied = 0;
+	if (w->is_create)
+		refusal_clear(r->w, w->name);
+	if (w->is_status)
+		emit_events(r);
+}
+
+static void refuse(struct run *r, const struct write *w, const char *reason, const char *what)
+{
+	char text[512];
+
+	str_format(text, sizeof(text), "%s %s %s", w->rq.resource->kind, w->name, what);
+	refusal_put(r->w, w->name, reason, text);
+}
+
+/* 409 on a create: our own object that the watch has not shown yet, or somebody else's. */
+static void looked_at_name(void *arg, enum kube_outcome outcome, const struct kube_reply *reply,
+                           const struct err *err)
+{
+	struct run *r = arg;
+	const struct write *w = &r->writes[r->next];
+	struct err ignored = ERR_INIT;
+	struct service *seen = NULL; /* what is read of it, all kinds have */
+
+	(void)outcome;
+	r->call = NULL;
+	if (err->code == ERR_NONE)
+		seen = service_decode(reply->body, &ignored);
+	if (seen && !str_eq(seen->meta.owner_uid, r->ref.uid)) {
+		refuse(r, w, "NameTaken", "exists and belongs to somebody else; it is left alone");
+		LOG_WARN("name is taken by a foreign object", LOG_STR("endpoint", r->w->key),
+		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name));
+	} else if (seen && !is_watched(w->kind, r->w, reply->body)) {
+		refuse(r, w, "LabelMissing",
+		       "has lost its label " LABEL_ENDPOINT ": put it back, or delete the object");
+	} else if (seen) {
+		expect_version(r->w, w->kind, w->name, seen->meta.resource_version);
+	}
+	view_free(seen);
+	/* The plan was made without knowing this: make it anew. */
+	r->failed = true;
+	run_end(r, 0);
+}
+
+/* The words of the API server's authorizer, not of admission. */
+static bool lacks_rights(const struct err *err)
+{
+	return err->http_status == 403 && strstr(err->message, "\" cannot create resource \"") != NULL;
+}
+
+static void not_written(struct run *r, const struct write *w, const struct err *err)
+{
+	bool denied = lacks_rights(err) && r->w->denied++ < DENIED_QUICKLY;
+	bool refused = w->is_create && !denied &&
+	               (err->http_status == 400 || err->http_status == 403 || err->http_status == 422);
+
+	if (w->is_create && err->http_status == 409 && str_eq(err->reason, "AlreadyExists")) {
+		struct kube_request rq = {
+			.verb = KUBE_GET, .resource = w->rq.resource, .ns = w->rq.ns, .name = w->name};
+
+		r->call = kube_client_call(r->w->op->client, &rq, looked_at_name, r);
+		return;
+	}
+	if (refused)
+		refusal_put(r->w, w->name, w->kind == KIND_SERVICE ? "ServiceRefused" : "TemplateRefused",
+		            err->message);
+	if (err->http_status)
+		LOG_WARN("write was refused", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
+		         LOG_STR("name", w->name), LOG_ERR(err));
+	else /* the server is away: the watches say so, once for all endpoints */
+		LOG_DEBUG("write failed", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
+		          LOG_STR("name", w->name), LOG_ERR(err));
+	r->failed = true;
+	run_end(r, err->retry_after_ms);
+}
+
+static void on_written(void *arg, enum kube_outcome outcome, const struct kube_reply *reply,
+                       const struct err *err)
+{
+	struct run *r = arg;
+	const struct write *w = &r->writes[r->next];
+
+	r->call = NULL;
+	switch (outcome) {
+	case KUBE_DONE:
+		written(r, w, reply);
+		r->next++;
+		send_next(r);
+		break;
+	case KUBE_NOT_DONE:
+		not_written(r, w, err);
+		break;
+	case KUBE_UNKNOWN:
+		LOG_WARN("outcome of a write is unknown, looking", LOG_STR("endpoint", r->w->key),
+		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name), LOG_ERR(err));
+		expect_verify(r->w, w->kind, w->name);
+		r->failed = true;
+		run_end(r, err->retry_after_ms);
+		break;
+	}
+}
+
+static void send_next(struct run *r)
+{
+	if (r->next < r->n_writes) {
+		r->call = kube_client_call(r->w->op->client, &r->writes[r->next].rq, on_written, r);
+		return;
+	}
+	run_end(r, -1);
+}

@@ -1,0 +1,222 @@
+/* What the stores must show before an endpoint is planned again: the operator's own last writes. And what the API server
+ * has refused, so that it is not asked the same every second. */
+#include "base/log.h"
+#include "operator/internal.h"
+
+/* A watch that is this late is looked past with a GET. */
+#define EXPECT_LATE_MS (15 * MS_PER_S)
+#define REFUSAL_RETRY_MS (15 * MS_PER_S)
+#define REFUSAL_RETRY_MAX_MS (300 * MS_PER_S)
+
+static struct expectation *find(struct work *w, enum kind kind, const char *name)
+{
+	for (struct expectation *x = w->expectations; x; x = x->next)
+		if (x->kind == kind && str_eq(x->name, name))
+			return x;
+	return NULL;
+}
+
+static struct expectation *find_or_add(struct work *w, enum kind kind, const char *name)
+{
+	struct expectation *x = find(w, kind, name);
+
+	if (!x) {
+		x = xcalloc(1, sizeof(*x));
+		x->kind = kind;
+		x->name = xstrdup(name);
+		x->work = w;
+		x->next = w->expectations;
+		if (!w->expectations)
+			w->expecting_since = loop_now(w->op->loop);
+		w->expectations = x;
+	}
+	return x;
+}
+
+static void drop(struct work *w, struct expectation *gone)
+{
+	for (struct expectation **x = &w->expectations; *x; x = &(*x)->next)
+		if (*x == gone) {
+			*x = gone->next;
+			if (gone->look)
+				kube_call_cancel(gone->look);
+			free(gone->name);
+			free(gone->resource_version);
+			free(gone);
+			return;
+		}
+}
+
+void expect_version(struct work *w, enum kind kind, const char *name, const char *resource_version)
+{
+	struct expectation *x = find_or_add(w, kind, name);
+
+	free(x->resource_version);
+	x->resource_version = xstrdup(resource_version);
+	x->unknown = false;
+}
+
+void expect_gone(struct work *w, enum kind kind, const char *name)
+{
+	struct expectation *x = find_or_add(w, kind, name);
+
+	free(x->resource_version);
+	x->resource_version = NULL;
+	x->unknown = false;
+}
+
+bool is_watched(enum kind kind, const struct work *w, struct slice object)
+{
+	struct err ignored = ERR_INIT;
+	struct service *s = service_decode(object, &ignored); /* what is read of it, all kinds have */
+	bool watched = kind == KIND_ENDPOINT || (s && str_eq(s->endpoint, w->name));
+
+	view_free(s);
+	return watched;
+}
+
+/* It is there. An older version than this may be all that is wanted: one that changes often is never seen at its newest
+ * by a watch that is late. But after a restore of the API server's data the old one would never come. */
+static void seen_there(struct expectation *x, const char *resource_version)
+{
+	if (x->unknown || !x->resource_version || resource_version_reached(x->resource_version, resource_version))
+		expect_version(x->work, x->kind, x->name, resource_version);
+}
+
+static void seen_missing(struct expectation *x)
+{
+	struct work *w = x->work;
+
+	if (store_get(operator_store(w->op, x->kind), w->ns, x->name))
+		expect_gone(w, x->kind, x->name);
+	else
+		drop(w, x);
+}
+
+static void looked(void *arg, enum kube_outcome outcome, const struct kube_reply *r, const struct err *err)
+{
+	struct expectation *x = arg;
+	struct work *w = x->work;
+
+	(void)outcome;
+	x->look = NULL;
+	if (err->code == ERR_NONE && is_watched(x->kind, w, r->body))
+		seen_there(x, r->resource_version);
+	else if (err->code == ERR_NONE || err->http_status == 404)
+		seen_missing(x);
+	/* Else: expect_met() looks again. */
+	queue_add_at(w->op->queue, w->key, (struct mono){loop_now(w->op->loop).ms + MS_PER_S});
+	loop_timer_arm(w->op->pump, 0);
+}
+
+static void look(struct work *w, struct expectation *x)
+{
+	struct kube_request rq = {
+		.verb = KUBE_GET, .resource = &operator_types[x->kind].resource, .ns = w->ns, .name = x->name};
+
+	if (!x->look)
+		x->look = kube_client_call(w->op->client, &rq, looked, x);
+}
+
+void expect_verify(struct work *w, enum kind kind, const char *name)
+{
+	struct expectation *x = find_or_add(w, kind, name);
+
+	x->unknown = true;
+	look(w, x);
+}
+
+static bool is_met(const struct work *w, const struct expectation *x)
+{
+	const struct objmeta *seen;
+
+	if (x->unknown)
+		return false;
+	seen = store_get(operator_store(w->op, x->kind), w->ns, x->name);
+	if (!x->resource_version)
+		return seen == NULL;
+	return seen && resource_version_reached(seen->resource_version, x->resource_version);
+}
+
+bool expect_met(struct work *w)
+{
+	struct mono now = loop_now(w->op->loop);
+	struct expectation *next;
+
+	for (struct expectation *x = w->expectations; x; x = next) {
+		next = x->next;
+		if (is_met(w, x))
+			drop(w, x);
+		else if (x->unknown)
+			look(w, x);
+	}
+	if (!w->expectations)
+		return true;
+	if (now.ms - w->expecting_since.ms >= EXPECT_LATE_MS) {
+		w->expecting_since = now;
+		LOG_WARN("the watch is late, looking directly", LOG_STR("endpoint", w->key),
+		         LOG_STR("object", w->expectations->name));
+		for (struct expectation *x = w->expectations; x; x = x->next)
+			look(w, x);
+	}
+	queue_add_at(w->op->queue, w->key, (struct mono){w->expecting_since.ms + EXPECT_LATE_MS});
+	return false;
+}
+
+struct refusal *refusal_find(struct work *w, const char *name)
+{
+	for (struct refusal *r = w->refusals; r; r = r->next)
+		if (str_eq(r->name, name))
+			return r;
+	return NULL;
+}
+
+void refusal_put(struct work *w, const char *name, const char *reason, const char *message)
+{
+	struct refusal *r = refusal_find(w, name);
+	int64_t delay_ms = REFUSAL_RETRY_MS;
+
+	if (!r) {
+		r = xcalloc(1, sizeof(*r));
+		r->name = xstrdup(name);
+		r->next = w->refusals;
+		w->refusals = r;
+	}
+	for (unsigned i = 0; i < r->tries && delay_ms < REFUSAL_RETRY_MAX_MS; i++)
+		delay_ms *= 2;
+	if (delay_ms > REFUSAL_RETRY_MAX_MS)
+		delay_ms = REFUSAL_RETRY_MAX_MS;
+	r->tries++;
+	r->reason = reason;
+	free(r->message);
+	r->message = xstrdup(message);
+	r->retry_at = (struct mono){loop_now(w->op->loop).ms + delay_ms};
+}
+
+void refusal_clear(struct work *w, const char *name)
+{
+	for (struct refusal **r = &w->refusals; *r; r = &(*r)->next)
+		if (str_eq((*r)->name, name)) {
+			struct refusal *gone = *r;
+
+			*r = gone->next;
+			free(gone->name);
+			free(gone->message);
+			free(gone);
+			return;
+		}
+}
+
+void work_free(struct work *w)
+{
+	run_free(w->run);
+	while (w->expectations)
+		drop(w, w->expectations);
+	while (w->refusals)
+		refusal_clear(w, w->refusals->name);
+	free(w->key);
+	free(w->ns);
+	free(w->name);
+	free(w->uid);
+	free(w);
+}

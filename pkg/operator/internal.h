@@ -1,0 +1,142 @@
+#pragma once
+/* Shared inside pkg/operator. */
+#include "api/endpoint.h"
+#include "api/model.h"
+#include "api/views.h"
+#include "api/workload.h"
+#include "base/arena.h"
+#include "base/map.h"
+#include "kube/events.h"
+#include "kube/informer.h"
+#include "kube/queue.h"
+#include "operator/operator.h"
+#include "plan/plan.h"
+
+enum kind { KIND_ENDPOINT, KIND_MODEL, KIND_DEPLOYMENT, KIND_POD, KIND_NODE, KIND_SERVICE, KIND_COUNT };
+extern const struct kube_type operator_types[KIND_COUNT];
+/* Indexes of the stores. */
+enum { INDEX_ENDPOINT = 0, INDEX_NODE = 1 }; /* deployments, pods, services by "ns/endpoint"; pods by node */
+enum { INDEX_INSTANCE_TYPE = 0 };            /* nodes */
+
+#define KEY_SIZE 320
+/* "ns/name" */
+void key_format(char buf[static KEY_SIZE], const char *ns, const char *name);
+
+/* The view must show at least this before the endpoint is planned again. */
+struct expectation {
+	enum kind kind;
+	char *name;
+	char *resource_version; /* NULL: the object must be gone */
+	bool unknown;           /* what to expect, a look has to tell */
+	struct work *work;
+	struct kube_call *look; /* a GET is under way */
+	struct expectation *next;
+};
+
+/* The API server refused to create this Deployment or Service, or somebody else's object has its name. Asked again
+ * later, and at once under another name (another template). */
+struct refusal {
+	char *name;
+	const char *reason; /* static */
+	char *message;
+	unsigned tries;
+	struct mono retry_at;
+	struct refusal *next;
+};
+
+/* What the operator keeps per endpoint while it runs; nothing here outlives a restart or needs to. */
+struct work {
+	struct operator* op;
+	char *key, *ns, *name, *uid;
+	struct expectation *expectations;
+	struct mono expecting_since;
+	struct refusal *refusals;
+	unsigned denied; /* creates in a row for which the operator had no right */
+	struct run *run; /* writes under way, else NULL; the key is taken from the queue as long */
+};
+
+/* One of the questions whether something adds nodes. */
+struct detection {
+	struct operator* op;
+	struct kube_call *call;
+	bool answered;
+};
+
+/* What an informer's callbacks are given. */
+struct watched {
+	struct operator* op;
+	enum kind kind;
+};
+
+struct operator
+{
+	struct loop *loop;
+	struct kube_client *client;
+	struct metrics *metrics;
+	struct event_recorder *events;
+	struct informer *informers[KIND_COUNT];
+	struct watched watched[KIND_COUNT];
+	struct queue *queue;
+	struct loop_timer *pump;   /* takes from the queue */
+	struct loop_timer *detect; /* looks for a node autoscaler */
+	struct detection karpenter, cluster_autoscaler;
+	struct map works;             /* by key */
+	struct map unreadable_models; /* "ns/name" -> why, of those that have no good view */
+	struct operator_options options;
+	char *ns, *instance;
+	bool autoscaler_found;
+	bool started;  /* all watches are complete, autoscalers were looked for, planning has begun */
+	unsigned runs; /* works with a run */
+	struct operator_metrics *m;
+};
+
+/* watches.c */
+void watches_start(struct operator* op);
+void operator_enqueue(struct operator* op, const char *ns, const char *name, enum queue_priority p);
+const struct store *operator_store(const struct operator* op, enum kind kind);
+/* operator.c: the watches are complete. */
+void operator_synced(struct operator* op);
+
+/* observe.c: everything plan() needs, from the stores; arrays and sentences in the arena. */
+void observe(struct operator* op, const struct endpoint *e, struct work *w, struct wall now, struct arena *a,
+             struct plan_input *ret);
+/* Is anything still there that belongs to a deleted endpoint of the same name? */
+bool observe_leftovers(const struct operator* op, const struct endpoint *e);
+bool operator_provides_nodes(const struct operator* op);
+
+/* expect.c */
+void expect_version(struct work *w, enum kind kind, const char *name, const char *resource_version);
+void expect_gone(struct work *w, enum kind kind, const char *name);
+/* The outcome of a write is unknown, or the view is late: look, then expect what was seen. */
+void expect_verify(struct work *w, enum kind kind, const char *name);
+/* Does our watch show this object, whose JSON is given? Of Deployments and Services only those with the endpoint's label. */
+bool is_watched(enum kind kind, const struct work *w, struct slice object);
+/* Drops what the stores show by now; true when nothing is left. Verifies what is late. */
+bool expect_met(struct work *w);
+struct refusal *refusal_find(struct work *w, const char *name);
+void refusal_put(struct work *w, const char *name, const char *reason, const char *message);
+void refusal_clear(struct work *w, const char *name);
+void work_free(struct work *w);
+
+/* act.c: carries out a plan, one write after the other, the status last. */
+void run_start(struct work *w, const struct endpoint *e, const struct plan_input *in,
+               struct arena *plan_arena, const struct plan_output *out);
+void run_free(struct run *r); /* cancels */
+void run_instance_count(struct work *w,
+                        const struct endpoint *e); /* fills in spec.instanceCount through /scale */
+bool run_wants_service(struct operator* op, const struct endpoint *e, struct work *w);
+/* reconcile.c: called when a run ended. */
+void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms);
+void reconcile_pump(void *arg); /* the struct operator */
+
+/* metrics.c */
+struct operator_metrics *operator_metrics_new(struct operator* op);
+void operator_metrics_free(struct operator_metrics *m); /* no exposition may come after */
+void operator_metrics_reconcile(struct operator_metrics *m,
+                                const char *result); /* static: unchanged, written, retry */
+void operator_metrics_status(struct operator_metrics *m, const struct endpoint *e,
+                             const struct endpoint_status *s);
+/* Counts what a written status tells; once, however often it was planned. */
+void operator_metrics_changed(struct operator_metrics *m, const struct endpoint *before,
+                              const struct endpoint *after);
+void operator_metrics_forget(struct operator_metrics *m, const char *ns, const char *name);

@@ -1,0 +1,148 @@
+/* Making and taking down the operator. */
+#include "operator/operator.h"
+#include "base/log.h"
+#include "operator/internal.h"
+
+#define DETECT_INTERVAL_MS (10 * 60 * MS_PER_S)
+#define DETECT_RETRY_MS MS_PER_S
+#define BACKOFF_BASE_MS 200
+#define BACKOFF_MAX_MS (3 * MS_PER_S) /* so that recovery after an outage is quick */
+
+static int enqueue_backlog(void *arg, const void *obj)
+{
+	const struct endpoint *e = obj;
+
+	operator_enqueue(arg, e->meta.ns, e->meta.name, QUEUE_BACKLOG);
+	return 0;
+}
+
+static void begin(struct operator* op)
+{
+	if (op->started)
+		return;
+	op->started = true;
+	LOG_INFO("all watches are complete",
+	         LOG_INT("endpoints", (int64_t)store_count(operator_store(op, KIND_ENDPOINT))),
+	         LOG_INT("pods", (int64_t)store_count(operator_store(op, KIND_POD))),
+	         LOG_INT("nodes", (int64_t)store_count(operator_store(op, KIND_NODE))));
+	store_each(operator_store(op, KIND_ENDPOINT), enqueue_backlog, op);
+}
+
+static void detection_answered(void *arg, enum kube_outcome outcome, const struct kube_reply *r,
+                               const struct err *err)
+{
+	struct detection *d = arg;
+	struct operator* op = d->op;
+
+	(void)outcome;
+	(void)r;
+	d->call = NULL;
+	if (err->code == ERR_NONE && !op->autoscaler_found) {
+		op->autoscaler_found = true;
+		LOG_INFO("a node autoscaler provides nodes: a pool gets its whole provision timeout",
+		         LOG_STR("found", d == &op->karpenter ? "the API group karpenter.sh"
+		                                              : "ConfigMap kube-system/cluster-autoscaler-status"));
+	}
+	/* 404: it is not there. 403: nobody has let us look, so nobody wants us to know. */
+	if (err->code == ERR_NONE || err->http_status == 403 || err->http_status == 404) {
+		d->answered = true;
+	} else if (!op->started) {
+		LOG_WARN("looking for a node autoscaler failed and is tried again", LOG_ERR(err));
+		loop_timer_arm(op->detect, DETECT_RETRY_MS);
+	}
+	/* Without an answer a pool could be given up whose nodes are on their way. */
+	if (op->autoscaler_found || (op->karpenter.answered && op->cluster_autoscaler.answered))
+		begin(op);
+}
+
+static void detect(void *arg)
+{
+	static const struct kube_resource configmaps = {"", "v1", "configmaps", "ConfigMap", true};
+	struct operator* op = arg;
+	struct kube_request rq = {
+		.verb = KUBE_GET, .resource = &configmaps, .ns = "kube-system", .name = "cluster-autoscaler-status"};
+
+	if (op->autoscaler_found)
+		return;
+	if (!op->karpenter.call)
+		op->karpenter.call =
+			kube_client_get_path(op->client, "/apis/karpenter.sh", detection_answered, &op->karpenter);
+	if (!op->cluster_autoscaler.call)
+		op->cluster_autoscaler.call =
+			kube_client_call(op->client, &rq, detection_answered, &op->cluster_autoscaler);
+	loop_timer_arm(op->detect, DETECT_INTERVAL_MS);
+}
+
+/* Autoscalers are looked for only now: a server that has just started may have known nobody's rights before. */
+void operator_synced(struct operator* op)
+{
+	if (op->options.node_autoscaler == NODE_AUTOSCALER_AUTO)
+		loop_timer_arm(op->detect, 0);
+	else
+		begin(op);
+}
+
+struct operator*
+	operator_new(struct loop *l, struct kube_client *c, struct metrics *m, const struct operator_options *o)
+{
+	struct operator* op = xcalloc(1, sizeof(*op));
+
+	op->loop = l;
+	op->client = c;
+	op->metrics = m;
+	op->options = *o;
+	op->ns = str_empty(o->ns) ? NULL : xstrdup(o->ns);
+	op->instance = xstrdup(o->instance);
+	op->queue = queue_new(&(struct queue_options){BACKOFF_BASE_MS, BACKOFF_MAX_MS});
+	op->pump = loop_timer_new(l, reconcile_pump, op);
+	op->detect = loop_timer_new(l, detect, op);
+	op->karpenter.op = op->cluster_autoscaler.op = op;
+	op->events = event_recorder_new(c, API_FIELD_MANAGER, op->instance);
+	op->m = operator_metrics_new(op);
+	map_init(&op->works);
+	map_init(&op->unreadable_models);
+	return op;
+}
+
+void operator_start(struct operator* op)
+{
+	watches_start(op);
+}
+
+static void free_work(void *w)
+{
+	work_free(w);
+}
+
+void operator_free(struct operator* op)
+{
+	if (!op)
+		return;
+	if (op->karpenter.call)
+		kube_call_cancel(op->karpenter.call);
+	if (op->cluster_autoscaler.call)
+		kube_call_cancel(op->cluster_autoscaler.call);
+	map_done(&op->works, free_work);
+	map_done(&op->unreadable_models, free);
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		informer_free(op->informers[i]);
+	event_recorder_free(op->events);
+	queue_free(op->queue);
+	loop_timer_free(op->pump);
+	loop_timer_free(op->detect);
+	operator_metrics_free(op->m);
+	free(op->ns);
+	free(op->instance);
+	free(op);
+}
+
+bool operator_ready(const struct operator* op, const char **ret_waiting_for)
+{
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		if (!op->informers[i] || !informer_synced(op->informers[i])) {
+			*ret_waiting_for = operator_types[i].resource.plural;
+			return false;
+		}
+	*ret_waiting_for = "node autoscalers";
+	return op->started;
+}

@@ -1,0 +1,155 @@
+/* One endpoint after the other: look, plan, start to act. */
+#include "base/log.h"
+#include "operator/internal.h"
+
+/* Runs with writes under way; more endpoints wait in the queue, where a fresh change overtakes. */
+#define MAX_RUNS 48u
+/* Looked at before sockets have their turn again. */
+#define MAX_BATCH 64u
+#define RETRY_AFTER_MAX_MS (30 * MS_PER_S)
+/* How long the garbage collector may take for what a deleted endpoint of the same name has left. */
+#define LEFTOVERS_MS (30 * MS_PER_S)
+
+static void forget(struct operator* op, const char *key)
+{
+	struct work *w = map_remove(&op->works, key);
+
+	if (!w)
+		return;
+	operator_metrics_forget(op->m, w->ns, w->name);
+	work_free(w);
+}
+
+static struct work *work_of(struct operator* op, const struct endpoint *e, const char *key)
+{
+	struct work *w = map_get(&op->works, key);
+
+	if (w && !str_eq(w->uid, e->meta.uid)) { /* deleted and made again under the same name */
+		forget(op, key);
+		w = NULL;
+	}
+	if (!w) {
+		w = xcalloc(1, sizeof(*w));
+		w->op = op;
+		w->key = xstrdup(key);
+		w->ns = xstrdup(e->meta.ns);
+		w->name = xstrdup(e->meta.name);
+		w->uid = xstrdup(e->meta.uid);
+		map_put(&op->works, key, w);
+	}
+	return w;
+}
+
+static void wake_at(struct operator* op, const char *key, struct wall when, struct wall now)
+{
+	struct mono mono = loop_now(op->loop);
+
+	if (wall_is_set(when))
+		queue_add_at(op->queue, key, (struct mono){mono.ms + (when.ms > now.ms ? when.ms - now.ms : 0)});
+}
+
+/* One whose time has come has been tried by this plan, or is of a name that is no longer wanted. */
+static void wake_for_refusals(const struct work *w)
+{
+	int64_t now_ms = loop_now(w->op->loop).ms;
+
+	for (const struct refusal *r = w->refusals; r; r = r->next)
+		if (r->retry_at.ms > now_ms)
+			queue_add_at(w->op->queue, w->key, r->retry_at);
+}
+
+/* Was there an endpoint of the same name, whose objects still have our names? */
+static bool waits_for_leftovers(struct operator* op, const char *key, const struct endpoint *e,
+                                struct wall now)
+{
+	int64_t left_ms = e->meta.created.ms + LEFTOVERS_MS - now.ms;
+
+	if (left_ms <= 0 || !observe_leftovers(op, e))
+		return false;
+	queue_add_at(op->queue, key, (struct mono){loop_now(op->loop).ms + left_ms});
+	return true;
+}
+
+/* Returns true when writes were started: then the key stays taken until reconcile_ended(). */
+static bool reconcile(struct operator* op, const char *key, const struct endpoint *e)
+{
+	struct work *w = work_of(op, e, key);
+	struct wall now = wall_now();
+	struct arena a;
+	struct plan_input in;
+	struct plan_output out;
+	bool acting;
+
+	if (wall_is_set(e->meta.deleted) || !expect_met(w) || waits_for_leftovers(op, key, e, now))
+		return false;
+	if (e->spec.instance_count < 0) {
+		run_instance_count(w, e);
+		return true;
+	}
+	arena_init(&a);
+	observe(op, e, w, now, &a, &in);
+	plan(&in, now, &a, &out);
+	operator_metrics_status(op->m, e, &out.status);
+	wake_at(op, key, out.wake, now);
+	wake_for_refusals(w);
+	acting =
+		out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status) || run_wants_service(op, e, w);
+	if (acting)
+		run_start(w, e, &in, &a, &out);
+	arena_done(&a);
+	return acting;
+}
+
+void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms)
+{
+	struct operator* op = w->op;
+	struct mono now = loop_now(op->loop);
+
+	op->runs--;
+	operator_metrics_reconcile(op->m, failed ? "retry" : "written");
+	/* The queue takes the earlier of two times: what the server asks for instead of our own back-off. */
+	if (retry_after_ms > 0)
+		queue_add_at(op->queue, w->key,
+		             (struct mono){now.ms + (retry_after_ms < RETRY_AFTER_MAX_MS ? retry_after_ms
+		                                                                         : RETRY_AFTER_MAX_MS)});
+	queue_finish(op->queue, w->key, failed && retry_after_ms <= 0, now);
+	loop_timer_arm(op->pump, 0);
+}
+
+static void split_key(const char *key, char ns[static KEY_SIZE], const char **ret_name)
+{
+	struct slice rest, first = slice_split(slice_from(key), '/', &rest);
+
+	str_format(ns, KEY_SIZE, SLICE_FMT, SLICE_ARG(first));
+	*ret_name = rest.ptr;
+}
+
+void reconcile_pump(void *arg)
+{
+	struct operator* op = arg;
+	struct mono now = loop_now(op->loop), next;
+	const char *key;
+
+	for (unsigned n = 0; n < MAX_BATCH && op->started && op->runs < MAX_RUNS; n++) {
+		char ns[KEY_SIZE];
+		const char *name;
+		const struct endpoint *e;
+
+		key = queue_take(op->queue, now);
+		if (!key)
+			break;
+		split_key(key, ns, &name);
+		e = store_get(operator_store(op, KIND_ENDPOINT), ns, name);
+		if (!e) {
+			forget(op, key);
+			queue_finish(op->queue, key, false, now);
+			continue;
+		}
+		if (!reconcile(op, key, e)) {
+			operator_metrics_reconcile(op->m, "unchanged");
+			queue_finish(op->queue, key, false, now);
+		}
+	}
+	if (op->started && op->runs < MAX_RUNS && queue_next(op->queue, now, &next))
+		loop_timer_arm(op->pump, next.ms - now.ms);
+}

@@ -1,0 +1,212 @@
+/* From a change of any watched object to the endpoints that have to be looked at again. */
+#include "base/log.h"
+#include "operator/internal.h"
+
+const struct store *operator_store(const struct operator* op, enum kind kind)
+{
+	return informer_store(op->informers[kind]);
+}
+
+void operator_enqueue(struct operator* op, const char *ns, const char *name, enum queue_priority p)
+{
+	char key[KEY_SIZE];
+
+	if (!op->started || str_empty(name)) /* all are looked at when it starts */
+		return;
+	key_format(key, ns, name);
+	queue_add(op->queue, key, p);
+	loop_timer_arm(op->pump, 0);
+}
+
+static struct operator* operator_of(void *arg)
+{
+	return ((struct watched *)arg)->op;
+}
+
+static void endpoint_changed(void *arg, const void *before, const void *after)
+{
+	struct operator* op = operator_of(arg);
+	const struct endpoint *e = after ? after : before;
+
+	operator_enqueue(op, e->meta.ns, e->meta.name, QUEUE_FRESH);
+	if (before && after)
+		operator_metrics_changed(op->m, before, after);
+}
+
+struct model_change {
+	struct operator* op;
+	const char *ns, *name;
+};
+
+static int enqueue_if_uses_model(void *arg, const void *obj)
+{
+	const struct model_change *c = arg;
+	const struct endpoint *e = obj;
+
+	if (!str_eq(e->meta.ns, c->ns))
+		return 0;
+	for (size_t i = 0; i < e->spec.n_pools; i++)
+		if (str_eq(e->spec.pools[i].model_name, c->name)) {
+			operator_enqueue(c->op, e->meta.ns, e->meta.name, QUEUE_FRESH);
+			break;
+		}
+	return 0;
+}
+
+static void enqueue_users(struct operator* op, const char *ns, const char *model)
+{
+	struct model_change c = {op, ns, model};
+
+	if (op->started)
+		store_each(operator_store(op, KIND_ENDPOINT), enqueue_if_uses_model, &c);
+}
+
+static void model_changed(void *arg, const void *before, const void *after)
+{
+	struct operator* op = operator_of(arg);
+	const struct model *m = after ? after : before;
+	char key[KEY_SIZE];
+
+	key_format(key, m->meta.ns, m->meta.name);
+	free(map_remove(&op->unreadable_models, key));
+	enqueue_users(op, m->meta.ns, m->meta.name);
+}
+
+/* An unreadable Model is not a missing one: the endpoints that use it say what is wrong with it. */
+static void model_unreadable(struct operator* op, const char *ns, const char *name, const struct err *err)
+{
+	char key[KEY_SIZE];
+
+	key_format(key, ns, name);
+	free(map_put(&op->unreadable_models, key, xstrdup(err->message)));
+	enqueue_users(op, ns, name);
+}
+
+static void deployment_changed(void *arg, const void *before, const void *after)
+{
+	const struct deployment *d = after ? after : before;
+
+	operator_enqueue(operator_of(arg), d->meta.ns, d->endpoint, QUEUE_FRESH);
+}
+
+static void service_changed(void *arg, const void *before, const void *after)
+{
+	const struct service *s = after ? after : before;
+
+	operator_enqueue(operator_of(arg), s->meta.ns, s->meta.name, QUEUE_FRESH); /* whatever its label says */
+}
+
+struct node_change {
+	struct operator* op;
+	const struct node *before, *after;
+	bool waiting_only;
+};
+
+/* Does it matter to the pool what its nodes do? A status that lags behind brings the endpoint up again when it comes. */
+static bool looks_at_nodes(const struct node_change *c, const struct pool_status *s)
+{
+	return s && (s->waiting > 0 || (!c->waiting_only && s->state == POOL_BACK_OFF));
+}
+
+static int enqueue_if_on_node(void *arg, const void *obj)
+{
+	const struct node_change *c = arg;
+	const struct endpoint *e = obj;
+
+	for (size_t i = 0; i < e->spec.n_pools; i++) {
+		const struct endpoint_pool *p = &e->spec.pools[i];
+		const struct pool_status *s = endpoint_status_pool(&e->status, p->name);
+
+		if (!looks_at_nodes(c, s))
+			continue;
+		if ((c->before && node_matches(c->before, p->node_selector, p->n_node_selector)) ||
+		    (c->after && node_matches(c->after, p->node_selector, p->n_node_selector))) {
+			operator_enqueue(c->op, e->meta.ns, e->meta.name, QUEUE_FRESH);
+			break;
+		}
+	}
+	return 0;
+}
+
+static void node_changed(void *arg, const void *before, const void *after)
+{
+	struct operator* op = operator_of(arg);
+	struct node_change c = {op, before, after, false};
+
+	if (!op->started || (before && after && !node_differs(before, after)))
+		return;
+	store_each(operator_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
+}
+
+static void pod_changed(void *arg, const void *before, const void *after)
+{
+	struct operator* op = operator_of(arg);
+	const struct pod *p = after ? after : before;
+
+	operator_enqueue(op, p->meta.ns, p->endpoint, QUEUE_FRESH);
+	/* Its room is free now: who waits for that node's type looks again. */
+	if (op->started && !after && !str_empty(p->node_name)) {
+		const struct node *n = store_get(operator_store(op, KIND_NODE), NULL, p->node_name);
+		struct node_change c = {op, NULL, n, true};
+
+		if (n)
+			store_each(operator_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
+	}
+}
+
+static void on_synced(void *arg)
+{
+	struct operator* op = operator_of(arg);
+
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		if (!informer_synced(op->informers[i]))
+			return;
+	operator_synced(op);
+}
+
+static const char *plural_of(void *arg)
+{
+	return operator_types[((struct watched *)arg)->kind].resource.plural;
+}
+
+static void on_undecodable(void *arg, const char *ns, const char *name, const struct err *err)
+{
+	LOG_ERROR("object cannot be read and is left as it was", LOG_STR("resource", plural_of(arg)),
+	          LOG_STR("namespace", ns), LOG_STR("name", name), LOG_ERR(err));
+	if (((struct watched *)arg)->kind == KIND_MODEL && *name)
+		model_unreadable(operator_of(arg), ns, name, err);
+}
+
+static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
+{
+	LOG_WARN("watch failed and is tried again", LOG_STR("resource", plural_of(arg)),
+	         LOG_INT("retryMs", retry_ms), LOG_ERR(err));
+}
+
+void watches_start(struct operator* op)
+{
+	static void (*const changed[KIND_COUNT])(void *, const void *, const void *) = {
+		[KIND_ENDPOINT] = endpoint_changed,
+		[KIND_MODEL] = model_changed,
+		[KIND_DEPLOYMENT] = deployment_changed,
+		[KIND_POD] = pod_changed,
+		[KIND_NODE] = node_changed,
+		[KIND_SERVICE] = service_changed,
+	};
+
+	for (size_t i = 0; i < KIND_COUNT; i++) {
+		bool ours = i == KIND_DEPLOYMENT || i == KIND_POD || i == KIND_SERVICE;
+		struct informer_options o;
+
+		op->watched[i] = (struct watched){op, (enum kind)i};
+		o = (struct informer_options){
+			.type = &operator_types[i],
+			.ns = operator_types[i].resource.namespaced ? op->ns : NULL,
+			.label_selector = ours ? LABEL_ENDPOINT : NULL,
+			.handler = {changed[i], on_synced, on_undecodable, on_trouble, &op->watched[i]},
+		};
+		op->informers[i] = informer_new(op->client, &o);
+	}
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		informer_start(op->informers[i]);
+}

@@ -1,0 +1,466 @@
+/* The whole operator before an API server that the test plays (api_server.h): what it writes, in which order, and what
+ * it does when writes go wrong, watches are late, and others change its objects. */
+#include "api_server.h"
+
+#define PATIENCE_MS 20000 /* a sanitized build on a busy machine */
+#define QUIET_MS 200      /* so long nothing more may be written */
+
+static struct web web;
+static struct loop *loop;
+
+struct fixture {
+	struct api api;
+	struct kube_client *client;
+	struct metrics *metrics;
+	struct operator* op;
+	enum node_autoscaler autoscaler;
+	struct loop_timer *timer;
+	const char *wanted; /* the trace that ends a run; NULL: only time does */
+	int64_t until_ms;
+};
+
+static void on_tick(void *arg)
+{
+	struct fixture *f = arg;
+	if (loop_now(loop).ms >= f->until_ms || (f->wanted && str_eq(buf_slice(&f->api.trace).ptr, f->wanted)))
+		loop_stop(loop);
+	else
+		loop_timer_arm(f->timer, 5);
+}
+
+static void run_for(struct fixture *f, int64_t ms, const char *wanted)
+{
+	f->wanted = wanted;
+	uv_update_time(loop_uv(loop));
+	f->until_ms = loop_now(loop).ms + ms;
+	loop_timer_arm(f->timer, 5);
+	loop_run(loop);
+}
+
+/* Everything that is written from the last call on. */
+static void expect(struct fixture *f, const char *trace)
+{
+	run_for(f, PATIENCE_MS, trace);
+	run_for(f, QUIET_MS, NULL);
+	assert_string_equal(buf_slice(&f->api.trace).ptr, trace);
+	buf_clear(&f->api.trace);
+}
+
+#define MODEL(image)                                                                                        \
+	"{'metadata':{'name':'llm'},'spec':{'template':{'spec':{'containers':[{'name':'c','image':'" image "'," \
+	"'resources':{'limits':{'nvidia.com/gpu':8}}}]}}}}"
+
+static void put_endpoint(struct fixture *f, const char *count)
+{
+	CLEANUP_FREE char *text =
+		xasprintf("{'metadata':{'name':'llm','generation':1},'spec':{'modelName':'llm',%s"
+	              "'instancePools':[{'instanceType':'p5','priority':1},"
+	              "{'instanceType':'g6','priority':2}]}}",
+	              count);
+	api_put(&f->api, KIND_ENDPOINT, api_json(text));
+}
+
+static void start(struct fixture *f)
+{
+	struct err err = ERR_INIT;
+	CLEANUP_FREE char *server = xasprintf("https://%s:%d", web.address, WEB_PORT),
+					  *ca = web_path(&web, "ca.pem");
+	struct kube_config config = {.server = server, .ca_file = ca};
+	f->metrics = metrics_new();
+	f->client = kube_client_new(
+		loop, &config, &(struct kube_client_options){.user_agent = "test", .metrics = f->metrics}, &err);
+	assert_non_null(f->client);
+	f->op = operator_new(
+		loop, f->client, f->metrics,
+		&(struct operator_options){.ns = "ns", .node_autoscaler = f->autoscaler, .instance = "test"});
+	operator_start(f->op);
+}
+
+static void stop(struct fixture *f)
+{
+	operator_free(f->op);
+	kube_client_free(f->client);
+	metrics_free(f->metrics);
+	f->op = NULL;
+	memset(f->api.watches, 0, sizeof(f->api.watches));
+}
+
+/* Three instances are wanted; nobody has looked yet. */
+static int setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+	assert_int_equal(waitpid(web.nginx, NULL, WNOHANG), 0); /* it lives */
+	*state = f;
+	f->autoscaler = NODE_AUTOSCALER_NONE;
+	api_init(&f->api, &web);
+	f->timer = loop_timer_new(loop, on_tick, f);
+	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
+	put_endpoint(f, "'instanceCount':3,");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	if (f->op)
+		stop(f);
+	api_done(&f->api);
+	loop_timer_free(f->timer);
+	free(f);
+	return 0;
+}
+
+static const char created[] = "create p5=3, create g6=0, create Service, status";
+
+static json_t *deployment_of(struct fixture *f, const char *pool)
+{
+	const char *name;
+	json_t *obj;
+	json_object_foreach(f->api.objects[KIND_DEPLOYMENT], name, obj)
+		if (str_eq(json_string_value(json_at(obj, "metadata", "labels", LABEL_POOL)), pool))
+			return obj;
+	fail_msg("no Deployment of %s", pool);
+	return NULL;
+}
+
+static void remove_deployment(struct fixture *f, const char *pool)
+{
+	api_remove(&f->api, KIND_DEPLOYMENT,
+	           json_string_value(json_at(deployment_of(f, pool), "metadata", "name")));
+}
+
+static void put_pod(struct fixture *f, const char *name, const char *pool, const char *spec,
+                    const char *conditions)
+{
+	json_t *labels = json_at(deployment_of(f, pool), "metadata", "labels");
+	CLEANUP_FREE char *text =
+		xasprintf("{'metadata':{'name':'%s','creationTimestamp':'2026-11-25T10:00:00Z'},'spec':{%s},"
+	              "'status':{'phase':'Pending','conditions':[%s]}}",
+	              name, spec, conditions);
+	json_t *pod = api_json(text);
+	json_set(json_child(pod, "metadata"), "labels", json_deep_copy(labels));
+	api_put(&f->api, KIND_POD, pod);
+}
+
+static void put_serving(struct fixture *f, const char *name, const char *pool)
+{
+	put_pod(f, name, pool, "'nodeName':'n'",
+	        "{'type':'PodScheduled','status':'True','lastTransitionTime':'2026-11-25T10:00:01Z'},"
+	        "{'type':'Ready','status':'True','lastTransitionTime':'2026-11-25T10:00:02Z'}");
+}
+
+/* Long enough ago to be definite. */
+static void put_refused(struct fixture *f, const char *name, const char *pool)
+{
+	put_pod(f, name, pool, "",
+	        "{'type':'PodScheduled','status':'False','reason':'Unschedulable','lastTransitionTime':'2026-11-"
+	        "25T10:00:01Z',"
+	        "'message':'no nodes available to schedule pods'}");
+}
+
+/* The condition of the endpoint's status: "True NameTaken". */
+static void assert_condition(struct fixture *f, const char *type, const char *expected)
+{
+	json_t *c;
+	size_t i;
+	json_array_foreach(json_at(api_get(&f->api, KIND_ENDPOINT, "llm"), "status", "conditions"), i, c) {
+		if (!str_eq(json_string_value(json_object_get(c, "type")), type))
+			continue;
+		CLEANUP_FREE char *text = xasprintf("%s %s", json_string_value(json_object_get(c, "status")),
+		                                    json_string_value(json_object_get(c, "reason")));
+		assert_string_equal(text, expected);
+		return;
+	}
+	fail_msg("no condition %s", type);
+}
+
+static void test_creates_then_falls_back(void **state)
+{
+	static const char counted[] = "instancepool_pool_out_of_capacity_total{namespace=\"ns\",endpoint=\"llm\","
+								  "pool=\"p5\",instance_type=\"p5\"} 1\n";
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	put_serving(f, "a", "p5");
+	expect(f, "status");
+	put_refused(f, "b", "p5");
+	put_refused(f, "c", "p5");
+	expect(f, "g6 0->2, p5 3->1, status");
+	put_serving(f, "d", "g6");
+	put_serving(f, "e", "g6");
+	api_remove(&f->api, KIND_POD, "b");
+	api_remove(&f->api, KIND_POD, "c");
+	expect(f, "status");
+	assert_condition(f, "Ready", "True AllInstancesReady");
+	assert_condition(f, "OnFallback", "True FallbackServes");
+	CLEANUP_BUF struct buf text;
+	buf_init(&text, 1u << 20);
+	metrics_write(f->metrics, &text);
+	assert_non_null(strstr(text.ptr, counted));
+	/* A new process has nothing to do. */
+	stop(f);
+	start(f);
+	expect(f, "");
+}
+
+static void test_what_others_change_is_put_back(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	put_serving(f, "a", "p5");
+	put_serving(f, "b", "p5");
+	put_serving(f, "c", "p5");
+	expect(f, "status");
+	json_t *scaled = json_deep_copy(deployment_of(f, "p5"));
+	json_put_int(json_child(scaled, "spec"), "replicas", 7);
+	api_put(&f->api, KIND_DEPLOYMENT, scaled);
+	expect(f, "p5 7->3");
+	remove_deployment(f, "g6");
+	expect(f, "create g6=0");
+	api_remove(&f->api, KIND_SERVICE, "llm");
+	expect(f, "create Service");
+	/* A Model that is gone takes nothing with it. */
+	api_remove(&f->api, KIND_MODEL, "llm");
+	expect(f, "status");
+	assert_condition(f, "ModelMissing", "True ModelMissing");
+	assert_condition(f, "Ready", "True AllInstancesReady");
+	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
+	expect(f, "status");
+}
+
+/* The watch does not show it any more, but it is there and ours: no reason to wait for the watch. */
+static void test_a_label_that_was_taken_off(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	json_t *bare = json_deep_copy(deployment_of(f, "g6"));
+	json_object_del(json_at(bare, "metadata"), "labels");
+	api_event(&f->api, KIND_DEPLOYMENT, "DELETED", deployment_of(f, "g6"));
+	api_put(&f->api, KIND_DEPLOYMENT, bare);
+	expect(f, "create g6=0!409, look Deployment, status");
+	assert_condition(f, "Stalled", "True LabelMissing");
+}
+
+static void test_a_name_that_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	stop(f);
+	json_t *foreign = json_deep_copy(deployment_of(f, "p5"));
+	json_object_del(json_at(foreign, "metadata"), "labels");
+	json_object_del(json_at(foreign, "metadata"), "ownerReferences");
+	api_put(&f->api, KIND_DEPLOYMENT, foreign);
+	start(f);
+	expect(f, "create p5=3!409, look Deployment, g6 0->3, status");
+	assert_condition(f, "Stalled", "True NameTaken");
+}
+
+/* It was done: one look, and no second one. */
+static void test_a_create_whose_answer_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] = (struct api_fault){.method = "POST", .kind = KIND_DEPLOYMENT, .applied = true};
+	api_hold(&f->api, KIND_DEPLOYMENT);
+	start(f);
+	expect(f, "create p5=3!cut, look p5");
+	api_release(&f->api, KIND_DEPLOYMENT);
+	expect(f, "create g6=0, create Service, status");
+}
+
+static void test_a_create_that_never_came(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] = (struct api_fault){.method = "POST", .kind = KIND_DEPLOYMENT};
+	f->api.faults[1] = (struct api_fault){.method = "GET",
+	                                      .kind = KIND_DEPLOYMENT,
+	                                      .status = "503 Unavailable",
+	                                      .reason = "ServiceUnavailable"};
+	start(f);
+	expect(f, "create p5=3!cut, look Deployment!503, look Deployment!404, "
+	          "create p5=3, create g6=0, create Service, status");
+}
+
+static void test_nothing_is_taken_away_on_an_old_view(void **state)
+{
+	struct fixture *f = *state;
+	api_hold(&f->api, KIND_DEPLOYMENT);
+	start(f);
+	expect(f, created);
+	put_refused(f, "a", "p5");
+	put_refused(f, "b", "p5");
+	put_refused(f, "c", "p5");
+	expect(f, "");
+	/* After a while it looks, and goes on waiting: the views are still old. */
+	struct work *w = map_get(&f->op->works, "ns/llm");
+	w->expecting_since.ms -= 15 * MS_PER_S;
+	operator_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
+	expect(f, "look g6, look p5");
+	api_release(&f->api, KIND_DEPLOYMENT);
+	expect(f, "g6 0->3, p5 3->0, status");
+}
+
+static void test_a_refused_template_is_remembered_and_mended(void **state)
+{
+	struct fixture *f = *state;
+	for (size_t i = 0; i < 2; i++)
+		f->api.faults[i] = (struct api_fault){
+			.method = "POST", .kind = KIND_DEPLOYMENT, .status = "422 Invalid", .reason = "Invalid"};
+	start(f);
+	expect(f, "create p5=3!422, create g6=3!422, create Service, status");
+	assert_condition(f, "Stalled", "True TemplateRefused");
+	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:2")));
+	expect(f, "create p5=3, create g6=0, status");
+	assert_condition(f, "Stalled", "False NothingInTheWay");
+	/* The time to try the old names again comes, and nobody wants them. */
+	struct work *w = map_get(&f->op->works, "ns/llm");
+	assert_non_null(w->refusals);
+	for (struct refusal *r = w->refusals; r; r = r->next)
+		r->retry_at = loop_now(loop);
+	operator_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
+	expect(f, "");
+}
+
+/* A server that has just started may not know our rights yet, and one that is busy says when to come again. */
+static void test_a_server_that_is_not_ready(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] = (struct api_fault){.method = "POST",
+	                                      .kind = KIND_DEPLOYMENT,
+	                                      .status = "403 Forbidden",
+	                                      .reason = "Forbidden",
+	                                      .message = "deployments.apps is forbidden: User \"x\" cannot "
+	                                                 "create resource \"deployments\" in API group \"apps\""};
+	start(f);
+	expect(f, "create p5=3!403, create p5=3, create g6=0, create Service, status");
+	f->api.faults[0] = (struct api_fault){.method = "POST",
+	                                      .kind = KIND_SERVICE,
+	                                      .status = "429 Too Many Requests",
+	                                      .reason = "TooManyRequests",
+	                                      .retry_after_s = 1};
+	int64_t refused_ms = loop_now(loop).ms;
+	api_remove(&f->api, KIND_SERVICE, "llm");
+	run_for(f, PATIENCE_MS, "create Service!429, create Service");
+	assert_in_range(loop_now(loop).ms - refused_ms, 1000, PATIENCE_MS - 1);
+	assert_condition(f, "Stalled", "False NothingInTheWay");
+}
+
+/* Deleted and made again: what is left of the old one is neither ours nor foreign, it is about to go. */
+static void test_an_endpoint_that_is_made_again(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	api_remove(&f->api, KIND_ENDPOINT, "llm");
+	put_endpoint(f, "'instanceCount':3,");
+	expect(f, "");
+	remove_deployment(f, "p5");
+	remove_deployment(f, "g6");
+	api_remove(&f->api, KIND_SERVICE, "llm");
+	expect(f, created);
+	assert_condition(f, "Stalled", "False NothingInTheWay");
+}
+
+/* The endpoint goes between two writes. */
+static void test_an_endpoint_that_goes_in_mid_run(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] =
+		(struct api_fault){.method = "POST", .kind = KIND_SERVICE, .applied = true, .hang = true};
+	start(f);
+	expect(f, "create p5=3, create g6=0, create Service!hang");
+	api_remove(&f->api, KIND_ENDPOINT, "llm");
+	expect(f, "");
+	exchange_end(f->api.hanging);
+	expect(f, "look Service");
+	assert_int_equal(map_count(&f->op->works), 0);
+}
+
+static void test_an_instance_count_that_is_not_set(void **state)
+{
+	struct fixture *f = *state;
+	api_remove(&f->api, KIND_ENDPOINT, "llm");
+	put_endpoint(f, "");
+	start(f);
+	expect(f, "scale=1, create p5=1, create g6=0, create Service, status");
+}
+
+/* Who provides nodes is known before the first plan: the scheduler's old refusals are no stock-out. */
+static void test_a_node_autoscaler_is_found_first(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	stop(f);
+	put_refused(f, "a", "p5");
+	put_refused(f, "b", "p5");
+	put_refused(f, "c", "p5");
+	f->autoscaler = NODE_AUTOSCALER_AUTO;
+	f->api.karpenter = true;
+	start(f);
+	expect(f, "status");
+	stop(f);
+	f->api.karpenter = false;
+	start(f);
+	expect(f, "g6 0->3, p5 3->0, status");
+}
+
+/* A write and a look are under way. */
+static void test_the_end_in_mid_run(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] = (struct api_fault){.method = "POST", .kind = KIND_DEPLOYMENT, .hang = true};
+	start(f);
+	run_for(f, PATIENCE_MS, "create p5=3!hang");
+	stop(f);
+	buf_clear(&f->api.trace);
+	f->api.faults[0] = (struct api_fault){.method = "POST", .kind = KIND_DEPLOYMENT};
+	f->api.faults[1] = (struct api_fault){.method = "GET", .kind = KIND_DEPLOYMENT, .hang = true};
+	start(f);
+	run_for(f, PATIENCE_MS, "create p5=3!cut, look Deployment!hang");
+	stop(f);
+	run_for(f, QUIET_MS, NULL);
+}
+
+static int setup_server(void **state)
+{
+	(void)state;
+	http_global_init();
+	loop = loop_new();
+	web_start(&web, loop_uv(loop));
+	return 0;
+}
+
+static int teardown_server(void **state)
+{
+	(void)state;
+	web_stop(&web);
+	loop_free(loop);
+	http_global_done();
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_creates_then_falls_back),
+		TEST(test_what_others_change_is_put_back),
+		TEST(test_a_label_that_was_taken_off),
+		TEST(test_a_name_that_is_taken),
+		TEST(test_a_create_whose_answer_is_lost),
+		TEST(test_a_create_that_never_came),
+		TEST(test_nothing_is_taken_away_on_an_old_view),
+		TEST(test_a_refused_template_is_remembered_and_mended),
+		TEST(test_a_server_that_is_not_ready),
+		TEST(test_an_endpoint_that_is_made_again),
+		TEST(test_an_endpoint_that_goes_in_mid_run),
+		TEST(test_an_instance_count_that_is_not_set),
+		TEST(test_a_node_autoscaler_is_found_first),
+		TEST(test_the_end_in_mid_run),
+	};
+	return cmocka_run_group_tests(tests, setup_server, teardown_server);
+}
