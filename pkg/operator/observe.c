@@ -349,7 +349,7 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 	}
 	for (size_t i = 0; i < spec->n_pools; i++) {
 		const struct pool_status *was = endpoint_status_pool(&l->e->status, spec->pools[i].name);
-		bool waits = pools[i].want > pools[i].bound;
+		bool waits = groups[i] && pools[i].want > pools[i].bound;
 		struct found nodes;
 
 		/* Of the nodes of a pool that serves, nobody wants to know: they may be many. */

@@ -50,13 +50,14 @@ static void expect(struct fixture *f, const char *trace)
 	"{'metadata':{'name':'llm'},'spec':{'template':{'spec':{'containers':[{'name':'c','image':'" image "'," \
 	"'resources':{'limits':{'nvidia.com/gpu':8}}}]}}}}"
 
-static void put_endpoint(struct fixture *f, const char *count)
+#define TWO_TYPES "{'instanceType':'p5','priority':1},{'instanceType':'g6','priority':2}"
+
+static void put_endpoint(struct fixture *f, const char *count, const char *pools)
 {
 	CLEANUP_FREE char *text =
 		xasprintf("{'metadata':{'name':'llm','generation':1},'spec':{'modelName':'llm',%s"
-	              "'instancePools':[{'instanceType':'p5','priority':1},"
-	              "{'instanceType':'g6','priority':2}]}}",
-	              count);
+	              "'instancePools':[%s]}}",
+	              count, pools);
 	api_put(&f->api, KIND_ENDPOINT, api_json(text));
 }
 
@@ -95,7 +96,7 @@ static int setup(void **state)
 	api_init(&f->api, &web);
 	f->timer = loop_timer_new(loop, on_tick, f);
 	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
-	put_endpoint(f, "'instanceCount':3,");
+	put_endpoint(f, "'instanceCount':3,", TWO_TYPES);
 	return 0;
 }
 
@@ -121,6 +122,13 @@ static json_t *deployment_of(struct fixture *f, const char *pool)
 			return obj;
 	fail_msg("no Deployment of %s", pool);
 	return NULL;
+}
+
+static void scale(struct fixture *f, const char *pool, int replicas)
+{
+	json_t *scaled = json_deep_copy(deployment_of(f, pool));
+	json_put_int(json_child(scaled, "spec"), "replicas", replicas);
+	api_put(&f->api, KIND_DEPLOYMENT, scaled);
 }
 
 static void remove_deployment(struct fixture *f, const char *pool)
@@ -155,7 +163,7 @@ static void put_refused(struct fixture *f, const char *name, const char *pool)
 	put_pod(f, name, pool, "",
 	        "{'type':'PodScheduled','status':'False','reason':'Unschedulable','lastTransitionTime':'2026-11-"
 	        "25T10:00:01Z',"
-	        "'message':'no nodes available to schedule pods'}");
+	        "'message':'0/1 nodes are available: 1 Insufficient nvidia.com/gpu.'}");
 }
 
 /* The condition of the endpoint's status: "True NameTaken". */
@@ -174,10 +182,23 @@ static void assert_condition(struct fixture *f, const char *type, const char *ex
 	fail_msg("no condition %s", type);
 }
 
+/* The value of a series, by all that stands before it in the exposition. */
+static int64_t metric_of(struct fixture *f, const char *series)
+{
+	CLEANUP_BUF struct buf text;
+	buf_init(&text, 1u << 20);
+	metrics_write(f->metrics, &text);
+	const char *at = strstr(text.ptr, series);
+	struct slice ignored;
+	struct err err = ERR_INIT;
+	int64_t n = -1;
+	if (at)
+		slice_to_i64(slice_split(slice_from(at + strlen(series)), '\n', &ignored), &n, &err);
+	return n;
+}
+
 static void test_creates_then_falls_back(void **state)
 {
-	static const char counted[] = "instancepool_pool_out_of_capacity_total{namespace=\"ns\",endpoint=\"llm\","
-								  "pool=\"p5\",instance_type=\"p5\"} 1\n";
 	struct fixture *f = *state;
 	start(f);
 	expect(f, created);
@@ -193,10 +214,9 @@ static void test_creates_then_falls_back(void **state)
 	expect(f, "status");
 	assert_condition(f, "Ready", "True AllInstancesReady");
 	assert_condition(f, "OnFallback", "True FallbackServes");
-	CLEANUP_BUF struct buf text;
-	buf_init(&text, 1u << 20);
-	metrics_write(f->metrics, &text);
-	assert_non_null(strstr(text.ptr, counted));
+	assert_int_equal(metric_of(f, "instancepool_pool_out_of_capacity_total{namespace=\"ns\",endpoint=\"llm\","
+	                              "pool=\"p5\",instance_type=\"p5\"} "),
+	                 1);
 	/* A new process has nothing to do. */
 	stop(f);
 	start(f);
@@ -212,10 +232,12 @@ static void test_what_others_change_is_put_back(void **state)
 	put_serving(f, "b", "p5");
 	put_serving(f, "c", "p5");
 	expect(f, "status");
-	json_t *scaled = json_deep_copy(deployment_of(f, "p5"));
-	json_put_int(json_child(scaled, "spec"), "replicas", 7);
-	api_put(&f->api, KIND_DEPLOYMENT, scaled);
+	scale(f, "p5", 7);
 	expect(f, "p5 7->3");
+	json_t *labelled = json_deep_copy(deployment_of(f, "p5"));
+	json_put_str(json_at(labelled, "metadata", "labels"), LABEL_REVISION, "mine");
+	api_put(&f->api, KIND_DEPLOYMENT, labelled);
+	expect(f, "");
 	remove_deployment(f, "g6");
 	expect(f, "create g6=0");
 	api_remove(&f->api, KIND_SERVICE, "llm");
@@ -256,6 +278,31 @@ static void test_a_name_that_is_taken(void **state)
 	start(f);
 	expect(f, "create p5=3!409, look Deployment, g6 0->3, status");
 	assert_condition(f, "Stalled", "True NameTaken");
+}
+
+/* Two pools may share nodes. What this revision has there is no older fleet that an update will take away. */
+static void test_room_that_another_pool_of_ours_has(void **state)
+{
+	struct fixture *f = *state;
+	api_put(
+		&f->api, KIND_NODE,
+		api_json("{'metadata':{'name':'n','labels':{'type':'p5','reserved':'yes'},"
+	             "'creationTimestamp':'2026-11-25T09:00:00Z'},'status':{'capacity':{'nvidia.com/gpu':'8'},"
+	             "'allocatable':{'nvidia.com/gpu':'8'},'conditions':[{'type':'Ready','status':'True',"
+	             "'lastTransitionTime':'2026-11-25T09:01:00Z'}]}}"));
+	put_endpoint(
+		f, "'instanceCount':2,",
+		"{'name':'best','instanceType':'p5','priority':1,'nodeSelector':{'type':'p5','reserved':'yes'}},"
+		"{'name':'any','instanceType':'p5','priority':2,'nodeSelector':{'type':'p5'}}");
+	start(f);
+	expect(f, "create best=2, create any=0, create Service, status");
+	stop(f);
+	scale(f, "best", 1);
+	scale(f, "any", 1);
+	put_serving(f, "a", "any");
+	put_refused(f, "b", "best");
+	start(f);
+	expect(f, "any 1->2, best 1->0, status");
 }
 
 /* It was done: one look, and no second one. */
@@ -302,6 +349,8 @@ static void test_nothing_is_taken_away_on_an_old_view(void **state)
 	expect(f, "g6 0->3, p5 3->0, status");
 }
 
+#define LOOKED_AT "instancepool_reconciles_total{result=\"unchanged\"} "
+
 static void test_a_refused_template_is_remembered_and_mended(void **state)
 {
 	struct fixture *f = *state;
@@ -319,8 +368,10 @@ static void test_a_refused_template_is_remembered_and_mended(void **state)
 	assert_non_null(w->refusals);
 	for (struct refusal *r = w->refusals; r; r = r->next)
 		r->retry_at = loop_now(loop);
+	int64_t before = metric_of(f, LOOKED_AT);
 	operator_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
 	expect(f, "");
+	assert_int_equal(metric_of(f, LOOKED_AT), before + 1);
 }
 
 /* A server that has just started may not know our rights yet, and one that is busy says when to come again. */
@@ -354,7 +405,7 @@ static void test_an_endpoint_that_is_made_again(void **state)
 	start(f);
 	expect(f, created);
 	api_remove(&f->api, KIND_ENDPOINT, "llm");
-	put_endpoint(f, "'instanceCount':3,");
+	put_endpoint(f, "'instanceCount':3,", TWO_TYPES);
 	expect(f, "");
 	remove_deployment(f, "p5");
 	remove_deployment(f, "g6");
@@ -382,7 +433,7 @@ static void test_an_instance_count_that_is_not_set(void **state)
 {
 	struct fixture *f = *state;
 	api_remove(&f->api, KIND_ENDPOINT, "llm");
-	put_endpoint(f, "");
+	put_endpoint(f, "", TWO_TYPES);
 	start(f);
 	expect(f, "scale=1, create p5=1, create g6=0, create Service, status");
 }
@@ -451,6 +502,7 @@ int main(void)
 		TEST(test_what_others_change_is_put_back),
 		TEST(test_a_label_that_was_taken_off),
 		TEST(test_a_name_that_is_taken),
+		TEST(test_room_that_another_pool_of_ours_has),
 		TEST(test_a_create_whose_answer_is_lost),
 		TEST(test_a_create_that_never_came),
 		TEST(test_nothing_is_taken_away_on_an_old_view),
