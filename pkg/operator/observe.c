@@ -187,7 +187,6 @@ static void find_nodes(struct look *l, const struct endpoint_pool *p, struct fou
 	for (size_t i = 0; i < p->n_node_selector; i++)
 		if (str_eq(p->node_selector[i].key, NODE_LABEL_INSTANCE_TYPE))
 			type = p->node_selector[i].value;
-	*ret = (struct found){.arena = l->a};
 	if (type)
 		store_each_indexed(nodes, INDEX_INSTANCE_TYPE, type, add_if_matches, &search);
 	else
@@ -350,7 +349,7 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 	for (size_t i = 0; i < spec->n_pools; i++) {
 		const struct pool_status *was = endpoint_status_pool(&l->e->status, spec->pools[i].name);
 		bool waits = groups[i] && pools[i].want > pools[i].bound;
-		struct found nodes;
+		struct found nodes = {.arena = l->a};
 
 		/* Of the nodes of a pool that serves, nobody wants to know: they may be many. */
 		if (!waits && !(was && was->state == POOL_BACK_OFF))

@@ -23,14 +23,22 @@ static struct operator* operator_of(void *arg)
 	return ((struct watched *)arg)->op;
 }
 
+static void enqueue_endpoint(struct operator* op, const struct endpoint *e)
+{
+	operator_enqueue(op, e->meta.ns, e->meta.name, QUEUE_FRESH);
+}
+
 static void endpoint_changed(void *arg, const void *before, const void *after)
 {
 	struct operator* op = operator_of(arg);
-	const struct endpoint *e = after ? after : before;
 
-	operator_enqueue(op, e->meta.ns, e->meta.name, QUEUE_FRESH);
-	if (before && after)
+	if (!before) {
+		enqueue_endpoint(op, after);
+		return;
+	}
+	if (after)
 		operator_metrics_changed(op->m, before, after);
+	enqueue_endpoint(op, before);
 }
 
 struct model_change {

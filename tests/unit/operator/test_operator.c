@@ -303,6 +303,8 @@ static void test_room_that_another_pool_of_ours_has(void **state)
 	put_refused(f, "b", "best");
 	start(f);
 	expect(f, "any 1->2, best 1->0, status");
+	const json_t *pools = json_at(api_get(&f->api, KIND_ENDPOINT, "llm"), "status", "instancePools");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(pools, 0), "reason")), "StockOut");
 }
 
 /* It was done: one look, and no second one. */
