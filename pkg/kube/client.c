@@ -1,35 +1,19 @@
 #include "kube/client.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "base/json.h"
 #include "base/objmeta.h"
+#include "kube/transport.h"
 
 #define DEFAULT_TIMEOUT_MS (30 * MS_PER_S)
-#define CONNECT_TIMEOUT_MS (10 * MS_PER_S)
-/* With one, a connection that was told to go away but still carries a watch would block its replacement. */
-#define READ_CONNECTIONS 3
-#define WRITE_CONNECTIONS 2
-#define MAX_IN_FLIGHT 64
-#define MAX_TOKEN_BYTES (64u << 10)
 #define MAX_PATH_BYTES (60u << 10)
 #define MAX_REPLY_BYTES (64u << 20)
-
-struct token {
-	char *value;      /* NULL: none */
-	char *path;       /* NULL: the value never changes */
-	struct stat seen; /* of the file that gave the value */
-	bool refused;     /* a 401 came: read it again, whatever stat says */
-};
 
 struct kube_call {
 	LIST_ENTRY(kube_call) link;
 	struct kube_client *client;
-	struct http_call *http;
-	struct loop_timer *refusal; /* instead of http, for a request that makes no sense; then err says why */
+	struct transport_call *sent;
+	struct loop_timer *refusal; /* instead, for a request that makes no sense; then err says why */
 	struct err err;
 	enum kube_verb verb;
 	const struct kube_resource *resource; /* NULL: a plain path */
@@ -40,8 +24,7 @@ struct kube_call {
 
 struct kube_client {
 	struct loop *loop;
-	struct http_client *reads, *writes;
-	struct token token;
+	struct transport *transport;
 	LIST_HEAD(, kube_call) calls;
 	struct metric *requests, *durations; /* NULL without a registry */
 	struct kube_informer_metrics informers;
@@ -73,86 +56,6 @@ const char *kube_outcome_name(enum kube_outcome o)
 	return "unknown";
 }
 
-/* Wiped, because it may be a secret. */
-static void free_secret(char *s)
-{
-	if (s)
-		explicit_bzero(s, strlen(s));
-	free(s);
-}
-
-/* What stands in the file, new, and which file that was. */
-static char *read_token(const char *path, struct stat *ret_stat, struct err *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		err_set(err, ERR_IO, "token file %s: %s", path, strerror(errno));
-		return NULL;
-	}
-	char *text = xmalloc(MAX_TOKEN_BYTES), *value = NULL;
-	size_t len = 0;
-	/* stat comes first: a file that changes while it is read counts as changed the next time. */
-	ssize_t n = fstat(fd, ret_stat);
-	while (n >= 0 && len < MAX_TOKEN_BYTES) {
-		n = read(fd, text + len, MAX_TOKEN_BYTES - len);
-		if (n == 0)
-			break;
-		if (n > 0)
-			len += (size_t)n;
-	}
-	struct slice token = slice_trim((struct slice){text, len});
-	bool printable = true;
-	for (size_t i = 0; i < token.len; i++)
-		printable = printable && token.ptr[i] > 0x20 && token.ptr[i] < 0x7f;
-	if (n < 0)
-		err_set(err, ERR_IO, "token file %s: %s", path, strerror(errno));
-	else if (len == MAX_TOKEN_BYTES)
-		err_set(err, ERR_LIMIT, "token file %s is too large", path);
-	else if (token.len == 0)
-		err_set(err, ERR_INVALID, "token file %s is empty", path);
-	else if (!printable) /* it could add headers of its own */
-		err_set(err, ERR_INVALID, "token file %s does not hold a token", path);
-	else
-		value = xstrndup(token.ptr, token.len);
-	explicit_bzero(text, len);
-	free(text);
-	close(fd);
-	return value;
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* The kubelet rotates tokens long before they end, so that an old one is better than none. */
-static int token_refresh(struct token *t, struct err *err)
-{
-	struct stat st;
-	if (!t->path || (t->value && !t->refused && stat(t->path, &st) == 0 && same_file(&st, &t->seen)))
-		return 0;
-	char *fresh = read_token(t->path, &st, err);
-	if (!fresh)
-		return -1;
-	free_secret(t->value);
-	t->value = fresh;
-	t->seen = st;
-	t->refused = false;
-	return 0;
-}
-
-static void write_authorization(void *arg, struct buf *out)
-{
-	struct token *t = arg;
-	struct err ignored = ERR_INIT;
-	token_refresh(t, &ignored);
-	if (!t->value)
-		return;
-	buf_add_str(out, "Bearer ");
-	buf_add_str(out, t->value);
-}
-
 static void register_metrics(struct kube_client *c, struct metrics *m)
 {
 	static const char *const request_labels[] = {"verb", "resource", "code"};
@@ -182,70 +85,35 @@ static void register_metrics(struct kube_client *c, struct metrics *m)
 struct kube_client *kube_client_new(struct loop *l, const struct kube_config *cfg,
                                     const struct kube_client_options *o, struct err *err)
 {
+	struct transport *transport = transport_new(l, cfg, o->user_agent, err);
+	if (!transport)
+		return NULL;
 	struct kube_client *c = xcalloc(1, sizeof(*c));
 	c->loop = l;
+	c->transport = transport;
 	LIST_INIT(&c->calls);
-	if (!str_empty(cfg->token))
-		c->token.value = xstrdup(cfg->token);
-	if (!str_empty(cfg->token_file)) {
-		c->token.path = xstrdup(cfg->token_file);
-		c->token.refused = true; /* the file, as far as it can be read, wins */
-		if (token_refresh(&c->token, err) < 0 && !c->token.value)
-			goto fail;
-	}
-	struct http_client_options options = {
-		.base_url = cfg->server,
-		.ca_file = cfg->ca_file,
-		.ca_pem = cfg->ca_pem,
-		.cert_file = cfg->cert_file,
-		.key_file = cfg->key_file,
-		.cert_pem = cfg->cert_pem,
-		.key_pem = cfg->key_pem,
-		.tls_server_name = cfg->tls_server_name,
-		.insecure_skip_verify = cfg->insecure_skip_verify,
-		.proxy_url = cfg->proxy_url,
-		.user_agent = o->user_agent,
-		.max_connections = READ_CONNECTIONS,
-		.max_in_flight = MAX_IN_FLIGHT,
-		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
-		.authorization = write_authorization,
-		.authorization_arg = &c->token,
-	};
-	c->reads = http_client_new(l, &options, err);
-	if (!c->reads)
-		goto fail;
-	options.max_connections = WRITE_CONNECTIONS;
-	c->writes = http_client_new(l, &options, err);
-	if (!c->writes)
-		goto fail;
 	if (o->metrics)
 		register_metrics(c, o->metrics);
 	return c;
-fail:
-	kube_client_free(c);
-	return NULL;
 }
 
 void kube_client_free(struct kube_client *c)
 {
 	if (!c)
 		return;
-	http_client_free(c->reads);
-	http_client_free(c->writes);
+	transport_free(c->transport);
 	struct kube_call *call;
 	while ((call = LIST_FIRST(&c->calls)) != NULL) {
 		LIST_REMOVE(call, link);
 		loop_timer_free(call->refusal);
 		free(call);
 	}
-	free_secret(c->token.value);
-	free(c->token.path);
 	free(c);
 }
 
-struct http_client *kube_client_http(struct kube_client *c)
+struct transport *kube_client_transport(struct kube_client *c)
 {
-	return c->reads;
+	return c->transport;
 }
 
 struct loop *kube_client_loop(struct kube_client *c)
@@ -261,8 +129,6 @@ const struct kube_informer_metrics *kube_client_informer_metrics(const struct ku
 void kube_client_note_answer(struct kube_client *c, const char *verb, const struct kube_resource *r,
                              int http_status, int64_t duration_ms)
 {
-	if (http_status == 401)
-		c->token.refused = true;
 	if (!c->requests)
 		return;
 	char code[16] = "none";
@@ -394,7 +260,6 @@ static struct kube_call *new_call(struct kube_client *c, enum kube_verb verb, co
 
 static void send_call(struct kube_call *call, const char *path, struct slice body, int64_t timeout_ms)
 {
-	struct kube_client *c = call->client;
 	struct http_request request = {
 		.method = verbs[call->verb].method,
 		.path = path,
@@ -404,7 +269,8 @@ static void send_call(struct kube_call *call, const char *path, struct slice bod
 		.max_body_bytes = MAX_REPLY_BYTES,
 	};
 	struct http_callbacks callbacks = {.on_done = on_http_done, .arg = call};
-	call->http = http_client_call(verbs[call->verb].mutates ? c->writes : c->reads, &request, &callbacks);
+	enum transport_lane lane = verbs[call->verb].mutates ? TRANSPORT_WRITES : TRANSPORT_READS;
+	call->sent = transport_call(call->client->transport, lane, &request, &callbacks);
 }
 
 struct kube_call *kube_client_call(struct kube_client *c, const struct kube_request *rq, kube_done_fn *fn,
@@ -442,8 +308,8 @@ struct kube_call *kube_client_get_path(struct kube_client *c, const char *path, 
 
 void kube_call_cancel(struct kube_call *call)
 {
-	if (call->http)
-		http_call_cancel(call->http);
+	if (call->sent)
+		transport_cancel(call->sent);
 	LIST_REMOVE(call, link);
 	loop_timer_free(call->refusal);
 	free(call);

@@ -22,7 +22,9 @@ struct kube_client_options {
 };
 
 /* Two sets of connections: one for streams and reads, one for writes, so that a write never waits for a
- * list. */
+ * list. cfg is copied. Token and certificate files are read again when they change, a plugin is run again before
+ * its credential expires (until the client is freed: its timer keeps the loop running). A call that comes while
+ * there is no credential waits for it, its timeout running; a plugin that fails is its failure. */
 struct kube_client *kube_client_new(struct loop *l, const struct kube_config *cfg,
                                     const struct kube_client_options *o, struct err *err);
 /* Cancels what runs, without callbacks; informers and event recorders must be freed before. NULL is fine.
@@ -75,10 +77,10 @@ void kube_call_cancel(struct kube_call *call); /* no callback; a mutation's outc
 struct kube_call *kube_client_get_path(struct kube_client *c, const char *path, kube_done_fn *fn, void *arg);
 
 /* For pkg/kube: a list page or a watch over the reading connections, see informer.c. */
-struct http_client *kube_client_http(struct kube_client *c);
+struct transport *kube_client_transport(struct kube_client *c);
 struct loop *kube_client_loop(struct kube_client *c);
-/* What came of such a call, for the metrics; a 401 makes the token file be read again. http_status 0: no
- * answer; duration_ms -1: not measured (a watch). */
+/* What came of such a call, for the metrics. http_status 0: no answer; duration_ms -1: not measured (a
+ * watch). */
 void kube_client_note_answer(struct kube_client *c, const char *verb, const struct kube_resource *r,
                              int http_status, int64_t duration_ms);
 /* What the informers of this client count together. NULL without a registry. */

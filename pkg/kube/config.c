@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
+#include "kube/base64.h"
+#include "kube/exec.h"
 
 #define SERVICE_ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 #define MAX_FILES 32u
@@ -26,11 +28,40 @@ void kube_config_done(struct kube_config *c)
 	wipe(&c->token);
 	wipe(&c->key_pem);
 	wipe(&c->proxy_url); /* may hold a password */
-	char *plain[] = {c->server,   c->namespace, c->ca_file,    c->ca_pem,          c->cert_file,
-	                 c->key_file, c->cert_pem,  c->token_file, c->tls_server_name, c->source};
+	kube_exec_free(c->exec);
+	char *plain[] = {c->server,      c->namespace,       c->ca_file,  c->ca_pem,
+	                 c->cert_file,   c->key_file,        c->cert_pem, c->token_file,
+	                 c->exec_config, c->tls_server_name, c->source};
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		free(plain[i]);
 	*c = (struct kube_config){0};
+}
+
+static char *dup_or_null(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+void kube_config_copy(const struct kube_config *c, struct kube_config *ret)
+{
+	*ret = (struct kube_config){
+		.server = dup_or_null(c->server),
+		.namespace = dup_or_null(c->namespace),
+		.ca_file = dup_or_null(c->ca_file),
+		.ca_pem = dup_or_null(c->ca_pem),
+		.cert_file = dup_or_null(c->cert_file),
+		.key_file = dup_or_null(c->key_file),
+		.cert_pem = dup_or_null(c->cert_pem),
+		.key_pem = dup_or_null(c->key_pem),
+		.token = dup_or_null(c->token),
+		.token_file = dup_or_null(c->token_file),
+		.exec = kube_exec_copy(c->exec),
+		.exec_config = dup_or_null(c->exec_config),
+		.tls_server_name = dup_or_null(c->tls_server_name),
+		.proxy_url = dup_or_null(c->proxy_url),
+		.insecure_skip_verify = c->insecure_skip_verify,
+		.source = dup_or_null(c->source),
+	};
 }
 
 /* A file with a secret in it. */
@@ -82,54 +113,6 @@ static int take_path(const json_t *o, const char *where, const char *key, const 
 	if (!str_empty(s))
 		*ret = *s == '/' ? xstrdup(s) : xasprintf("%s/%s", dir, s);
 	return 0;
-}
-
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648 with padding; line ends in between are passed over. NULL when it is not that or holds a NUL. */
-static char *base64_decode(const char *in)
-{
-	size_t cap = strlen(in) / 4 * 3 + 4, n = 0;
-	char *out = xcalloc(cap, 1);
-	uint32_t bits = 0;
-	unsigned have = 0, pad = 0;
-	bool good = true;
-	for (; *in && good; in++) {
-		if (*in == '\n' || *in == '\r')
-			continue;
-		int v = base64_value(*in);
-		if (*in == '=') {
-			good = have >= 2;
-			pad++;
-		} else {
-			good = v >= 0 && pad == 0;
-		}
-		bits = bits << 6 | (uint32_t)(v < 0 ? 0 : v);
-		if (++have < 4)
-			continue;
-		/* What the padding leaves over of the last byte is zero in a proper encoding. */
-		good = good && (bits & ((1u << 8 * pad) - 1)) == 0;
-		for (unsigned i = 0; good && i < 3 - pad; i++) {
-			out[n] = (char)(bits >> (16 - 8 * i) & 0xff);
-			good = out[n++] != '\0';
-		}
-		have = 0;
-		bits = 0;
-	}
-	if (good && have == 0)
-		return out;
-	explicit_bzero(out, cap);
-	free(out);
-	return NULL;
 }
 
 static int take_pem(const json_t *o, const char *where, const char *key, char **ret, struct err *err)
@@ -330,6 +313,22 @@ static int find_named(const struct files *f, const char *list, const char *membe
 	return err_set(err, ERR_INVALID, "there is no %s '%s'", member, name);
 }
 
+/* The extension that is meant for plugins. */
+static int read_exec_config(const json_t *cluster, const char *where, struct kube_config *c, struct err *err)
+{
+	json_t *list = NULL, *element;
+	size_t i;
+	if (json_opt_array(cluster, where, "extensions", &list, err) < 0)
+		return -1;
+	json_array_foreach(list, i, element) {
+		const json_t *extension = json_at(element, "extension", NULL);
+		const char *name = json_string_value(json_at(element, "name", NULL));
+		if (extension && !c->exec_config && str_eq(name, "client.authentication.k8s.io/exec"))
+			c->exec_config = json_compact(extension);
+	}
+	return 0;
+}
+
 static int read_cluster(const struct files *f, const char *name, struct kube_config *c, struct err *err)
 {
 	char where[WHERE_SIZE];
@@ -342,7 +341,8 @@ static int read_cluster(const struct files *f, const char *name, struct kube_con
 	    (!c->ca_pem && take_path(o, where, "certificate-authority", file->dir, &c->ca_file, err) < 0) ||
 	    take_word(o, where, "tls-server-name", &c->tls_server_name, err) < 0 ||
 	    take_word(o, where, "proxy-url", &c->proxy_url, err) < 0 ||
-	    json_opt_bool(o, where, "insecure-skip-tls-verify", &c->insecure_skip_verify, err) < 0)
+	    json_opt_bool(o, where, "insecure-skip-tls-verify", &c->insecure_skip_verify, err) < 0 ||
+	    read_exec_config(o, where, c, err) < 0)
 		return -1;
 	if (!c->server)
 		return err_set(err, ERR_INVALID, "%s: it has no server", where);
@@ -361,7 +361,6 @@ static int refuse_unsupported(const json_t *user, const char *where, struct err 
 	static const struct {
 		const char *key, *what;
 	} refused[] = {
-		{"exec", "credential plugins"},
 		{"auth-provider", "authentication providers"},
 		{"username", "user names and passwords"},
 		{"password", "user names and passwords"},
@@ -382,6 +381,20 @@ static int refuse_unsupported(const json_t *user, const char *where, struct err 
 	return 0;
 }
 
+static int read_exec(const json_t *user, const char *where, const char *dir, struct kube_config *c,
+                     struct err *err)
+{
+	char at[WHERE_SIZE];
+	json_t *exec = NULL;
+	if (json_opt_object(user, where, "exec", &exec, err) < 0)
+		return -1;
+	if (!exec)
+		return 0;
+	str_format(at, sizeof(at), "%s.exec", where);
+	c->exec = kube_exec_read(exec, at, dir, err);
+	return c->exec ? 0 : -1;
+}
+
 static int read_user(const struct files *f, const char *name, struct kube_config *c, struct err *err)
 {
 	char where[WHERE_SIZE];
@@ -394,7 +407,8 @@ static int read_user(const struct files *f, const char *name, struct kube_config
 	    take_pem(o, where, "client-key-data", &c->key_pem, err) < 0 ||
 	    (!c->key_pem && take_path(o, where, "client-key", file->dir, &c->key_file, err) < 0) ||
 	    take_word(o, where, "token", &c->token, err) < 0 ||
-	    take_path(o, where, "tokenFile", file->dir, &c->token_file, err) < 0)
+	    take_path(o, where, "tokenFile", file->dir, &c->token_file, err) < 0 ||
+	    read_exec(o, where, file->dir, c, err) < 0)
 		return -1;
 	if ((c->cert_file || c->cert_pem) != (c->key_file || c->key_pem))
 		return err_set(err, ERR_INVALID, "%s: a client certificate needs its key, and a key its certificate",

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include "base/mem.h"
 #include "kube/reflector.h"
+#include "kube/transport.h"
 #include "kube/watch.h"
 
 #define PAGE_OBJECTS 100
@@ -14,7 +15,7 @@
  * close it. */
 struct exchange {
 	struct informer *owner;
-	struct http_call *call;
+	struct transport_call *call;
 	bool stream;
 	struct watch_decoder decoder; /* streams only */
 	bool decoding, closed;
@@ -170,7 +171,7 @@ static void exchange_cancel(struct informer *i)
 {
 	if (!i->exchange)
 		return;
-	http_call_cancel(i->exchange->call);
+	transport_cancel(i->exchange->call);
 	exchange_detach(i->exchange);
 }
 
@@ -292,7 +293,7 @@ static void open_call(struct informer *i, struct buf *path, bool stream, int64_t
 		.arg = x,
 	};
 	i->exchange = x;
-	x->call = http_client_call(kube_client_http(i->client), &request, &callbacks);
+	x->call = transport_call(kube_client_transport(i->client), TRANSPORT_READS, &request, &callbacks);
 }
 
 static void open_stream(struct informer *i, bool list, int64_t timeout_s)

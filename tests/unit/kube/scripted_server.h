@@ -20,7 +20,8 @@
 struct server {
 	pid_t pid;
 	int in, out;
-	char url[64];
+	int port;
+	char url[64]; /* of a plain one */
 	struct buf lines;
 	json_t *requests; /* array; what server_poll() and server_stop() have read */
 };
@@ -69,7 +70,8 @@ static inline void server_start(struct server *s, const char *script)
 	int64_t port = 0;
 	assert_int_equal(slice_to_i64(slice_trim(buf_slice(&s->lines)), &port, &err), 0);
 	buf_clear(&s->lines);
-	str_format(s->url, sizeof(s->url), "http://127.0.0.1:%d", (int)port);
+	s->port = (int)port;
+	str_format(s->url, sizeof(s->url), "http://127.0.0.1:%d", s->port);
 	assert_int_equal(fcntl(s->out, F_SETFL, O_NONBLOCK), 0);
 }
 
@@ -104,8 +106,8 @@ static inline void server_done(struct server *s)
 	buf_done(&s->lines);
 }
 
-/* A member of request number n: "request", "body", "type", "authorization". "" when there was no such
- * request. */
+/* A member of request number n: "request", "body", "type", "authorization", "host", "connection" (another for
+ * each), "sni", "client" (the certificate's name). "" when there was no such request, or it has no such thing. */
 static inline const char *server_saw(const struct server *s, size_t n, const char *member)
 {
 	const char *text = json_string_value(json_object_get(json_array_get(s->requests, n), member));

@@ -149,8 +149,17 @@ static void everything(void **state)
 	assert_string_equal(c.tls_server_name, "kubernetes");
 	assert_string_equal(c.proxy_url, "socks5://user:secret@proxy:1080");
 	assert_false(c.insecure_skip_verify);
+	assert_null(c.exec);
+
+	struct kube_config copy;
+	kube_config_copy(&c, &copy);
 	kube_config_done(&c);
 	assert_null(c.server);
+	assert_string_equal(copy.server, "https://127.0.0.1:6443");
+	assert_string_equal(copy.token, "abc.def-_~+/=");
+	assert_string_equal(copy.proxy_url, "socks5://user:secret@proxy:1080");
+	assert_null(copy.cert_pem);
+	kube_config_done(&copy);
 }
 
 static void json_is_yaml(void **state)
@@ -282,8 +291,9 @@ static void secrets_are_not_in_messages(void **state)
 static void unsupported_users(void **state)
 {
 	(void)state;
-	with_refused("server: https://h", "exec: {command: aws}",
-	             "user 'u'.exec: credential plugins are not supported");
+	with_refused("server: https://h",
+	             "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: aws}",
+	             "user 'u'.exec.apiVersion: 'client.authentication.k8s.io/v1alpha1' is neither");
 	with_refused("server: https://h", "auth-provider: {name: gcp}",
 	             "user 'u'.auth-provider: authentication providers");
 	with_refused("server: https://h", "username: u, password: p",

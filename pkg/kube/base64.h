@@ -1,0 +1,7 @@
+#pragma once
+/* RFC 4648, the standard alphabet with padding. Private to pkg/kube. */
+#include "base/buf.h"
+
+/* Line ends in between are passed over. New; NULL when it is not that, or when a NUL comes out of it. */
+char *base64_decode(const char *in);
+void base64_encode(struct slice s, struct buf *out);
