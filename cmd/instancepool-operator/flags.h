@@ -1,7 +1,7 @@
 #pragma once
 /* The command line. */
 #include "base/log.h"
-#include "operator/operator.h"
+#include "operator/controller.h"
 
 struct flags {
 	const char *kubeconfig; /* NULL: not given */

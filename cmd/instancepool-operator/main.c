@@ -5,11 +5,11 @@
 #include "base/log.h"
 #include "flags.h"
 #include "net/httpd.h"
-#include "operator/operator.h"
+#include "operator/controller.h"
 
 struct process {
 	struct loop *loop;
-	struct operator* op;
+	struct controller *op;
 	struct metrics *metrics;
 };
 
@@ -39,7 +39,7 @@ static int serve_readyz(void *arg, const char *query, struct buf *body, const ch
 
 	(void)query;
 	(void)content_type;
-	if (operator_ready(p->op, &waiting_for)) {
+	if (controller_ready(p->op, &waiting_for)) {
 		buf_add_str(body, "ok\n");
 		return 200;
 	}
@@ -99,9 +99,9 @@ static int run(const struct flags *f, struct err *err)
 		err);
 	if (!client)
 		goto out;
-	p.op = operator_new(
-		p.loop, client, p.metrics,
-		&(struct operator_options){.ns = f->ns, .node_autoscaler = f->node_autoscaler, .instance = instance});
+	p.op = controller_new(p.loop, client, p.metrics,
+	                      &(struct controller_options){
+							  .ns = f->ns, .node_autoscaler = f->node_autoscaler, .instance = instance});
 	if (serve(&p, f->metrics_address, true, one_server, &metrics_server, err) < 0 ||
 	    (!one_server && serve(&p, f->health_address, false, true, &health_server, err) < 0))
 		goto out;
@@ -110,13 +110,13 @@ static int run(const struct flags *f, struct err *err)
 	LOG_INFO("starting", LOG_STR("version", INSTANCEPOOL_VERSION), LOG_STR("server", config.server),
 	         LOG_STR("configuration", config.source), LOG_STR("namespace", f->ns ? f->ns : "all"),
 	         LOG_STR("libraries", http_library_version()));
-	operator_start(p.op);
+	controller_start(p.op);
 	loop_run(p.loop);
 	result = 0;
 out:
 	httpd_free(metrics_server);
 	httpd_free(health_server);
-	operator_free(p.op);
+	controller_free(p.op);
 	kube_client_free(client);
 	metrics_free(p.metrics);
 	loop_free(p.loop);

@@ -74,7 +74,7 @@ static struct write *add_write(struct run *r, enum kind kind, enum kube_verb ver
 	w->name = arena_strdup(&r->arena, name);
 	w->rq = (struct kube_request){
 		.verb = verb,
-		.resource = &operator_types[kind].resource,
+		.resource = &controller_types[kind].resource,
 		.ns = arena_strdup(&r->arena, r->w->ns),
 		.name = verb == KUBE_CREATE ? NULL : w->name,
 		.field_manager = API_FIELD_MANAGER,
@@ -99,21 +99,21 @@ static void add_scale(struct run *r, const char *name, const char *uid, int32_t 
 
 static const struct deployment *deployment_named(struct run *r, const char *name)
 {
-	return store_get(operator_store(r->w->op, KIND_DEPLOYMENT), r->w->ns, name);
+	return store_get(controller_store(r->w->op, KIND_DEPLOYMENT), r->w->ns, name);
 }
 
-static const struct model *first_model(struct operator* op, const struct endpoint *e)
+static const struct model *first_model(struct controller *op, const struct endpoint *e)
 {
 	const struct model *m = NULL;
 
 	for (size_t i = 0; i < e->spec.n_pools && !m; i++)
-		m = store_get(operator_store(op, KIND_MODEL), e->meta.ns, e->spec.pools[i].model_name);
+		m = store_get(controller_store(op, KIND_MODEL), e->meta.ns, e->spec.pools[i].model_name);
 	return m;
 }
 
 static const struct model *model_of(struct run *r, const struct endpoint_pool *p)
 {
-	return store_get(operator_store(r->w->op, KIND_MODEL), r->w->ns, p->model_name);
+	return store_get(controller_store(r->w->op, KIND_MODEL), r->w->ns, p->model_name);
 }
 
 static void add_create(struct run *r, const struct endpoint *e, const struct plan_input *in,
@@ -157,11 +157,11 @@ static void add_step(struct run *r, const struct endpoint *e, const struct plan_
 	}
 }
 
-bool run_wants_service(struct operator* op, const struct endpoint *e, struct work *w)
+bool run_wants_service(struct controller *op, const struct endpoint *e, struct work *w)
 {
 	const struct refusal *refusal = refusal_find(w, e->meta.name);
 
-	return !store_get(operator_store(op, KIND_SERVICE), e->meta.ns, e->meta.name) &&
+	return !store_get(controller_store(op, KIND_SERVICE), e->meta.ns, e->meta.name) &&
 	       !(refusal && loop_now(op->loop).ms < refusal->retry_at.ms) && first_model(op, e);
 }
 
@@ -194,7 +194,7 @@ static struct run *run_new(struct work *w, const struct endpoint *e, struct aren
 	r->writes = arena_calloc(&r->arena, max_writes, sizeof(*r->writes));
 	r->ref = (struct event_ref){
 		.api_version = API_GROUP "/" API_VERSION,
-		.kind = operator_types[KIND_ENDPOINT].resource.kind,
+		.kind = controller_types[KIND_ENDPOINT].resource.kind,
 		.ns = arena_strdup(&r->arena, e->meta.ns),
 		.name = arena_strdup(&r->arena, e->meta.name),
 		.uid = arena_strdup(&r->arena, e->meta.uid),

@@ -87,7 +87,7 @@ static void seen_missing(struct expectation *x)
 {
 	struct work *w = x->work;
 
-	if (store_get(operator_store(w->op, x->kind), w->ns, x->name))
+	if (store_get(controller_store(w->op, x->kind), w->ns, x->name))
 		expect_gone(w, x->kind, x->name);
 	else
 		drop(w, x);
@@ -112,7 +112,7 @@ static void looked(void *arg, enum kube_outcome outcome, const struct kube_reply
 static void look(struct work *w, struct expectation *x)
 {
 	struct kube_request rq = {
-		.verb = KUBE_GET, .resource = &operator_types[x->kind].resource, .ns = w->ns, .name = x->name};
+		.verb = KUBE_GET, .resource = &controller_types[x->kind].resource, .ns = w->ns, .name = x->name};
 
 	if (!x->look)
 		x->look = kube_client_call(w->op->client, &rq, looked, x);
@@ -132,7 +132,7 @@ static bool is_met(const struct work *w, const struct expectation *x)
 
 	if (x->unknown)
 		return false;
-	seen = store_get(operator_store(w->op, x->kind), w->ns, x->name);
+	seen = store_get(controller_store(w->op, x->kind), w->ns, x->name);
 	if (!x->resource_version)
 		return seen == NULL;
 	return seen && resource_version_reached(seen->resource_version, x->resource_version);

@@ -9,11 +9,11 @@
 #include "kube/events.h"
 #include "kube/informer.h"
 #include "kube/queue.h"
-#include "operator/operator.h"
+#include "operator/controller.h"
 #include "plan/plan.h"
 
 enum kind { KIND_ENDPOINT, KIND_MODEL, KIND_DEPLOYMENT, KIND_POD, KIND_NODE, KIND_SERVICE, KIND_COUNT };
-extern const struct kube_type operator_types[KIND_COUNT];
+extern const struct kube_type controller_types[KIND_COUNT];
 /* Indexes of the stores. */
 enum { INDEX_ENDPOINT = 0, INDEX_NODE = 1 }; /* deployments, pods, services by "ns/endpoint"; pods by node */
 enum { INDEX_INSTANCE_TYPE = 0 };            /* nodes */
@@ -46,7 +46,7 @@ struct refusal {
 
 /* What the operator keeps per endpoint while it runs; nothing here outlives a restart or needs to. */
 struct work {
-	struct operator* op;
+	struct controller *op;
 	char *key, *ns, *name, *uid;
 	struct expectation *expectations;
 	struct mono expecting_since;
@@ -57,19 +57,18 @@ struct work {
 
 /* One of the questions whether something adds nodes. */
 struct detection {
-	struct operator* op;
+	struct controller *op;
 	struct kube_call *call;
 	bool answered;
 };
 
 /* What an informer's callbacks are given. */
 struct watched {
-	struct operator* op;
+	struct controller *op;
 	enum kind kind;
 };
 
-struct operator
-{
+struct controller {
 	struct loop *loop;
 	struct kube_client *client;
 	struct metrics *metrics;
@@ -82,27 +81,27 @@ struct operator
 	struct detection karpenter, cluster_autoscaler;
 	struct map works;             /* by key */
 	struct map unreadable_models; /* "ns/name" -> why, of those that have no good view */
-	struct operator_options options;
+	struct controller_options options;
 	char *ns, *instance;
 	bool autoscaler_found;
 	bool started;  /* all watches are complete, autoscalers were looked for, planning has begun */
 	unsigned runs; /* works with a run */
-	struct operator_metrics *m;
+	struct controller_metrics *m;
 };
 
 /* watches.c */
-void watches_start(struct operator* op);
-void operator_enqueue(struct operator* op, const char *ns, const char *name, enum queue_priority p);
-const struct store *operator_store(const struct operator* op, enum kind kind);
+void watches_start(struct controller *op);
+void controller_enqueue(struct controller *op, const char *ns, const char *name, enum queue_priority p);
+const struct store *controller_store(const struct controller *op, enum kind kind);
 /* operator.c: the watches are complete. */
-void operator_synced(struct operator* op);
+void controller_synced(struct controller *op);
 
 /* observe.c: everything plan() needs, from the stores; arrays and sentences in the arena. */
-void observe(struct operator* op, const struct endpoint *e, struct work *w, struct wall now, struct arena *a,
-             struct plan_input *ret);
+void observe(struct controller *op, const struct endpoint *e, struct work *w, struct wall now,
+             struct arena *a, struct plan_input *ret);
 /* Is anything still there that belongs to a deleted endpoint of the same name? */
-bool observe_leftovers(const struct operator* op, const struct endpoint *e);
-bool operator_provides_nodes(const struct operator* op);
+bool observe_leftovers(const struct controller *op, const struct endpoint *e);
+bool controller_provides_nodes(const struct controller *op);
 
 /* expect.c */
 void expect_version(struct work *w, enum kind kind, const char *name, const char *resource_version);
@@ -124,19 +123,19 @@ void run_start(struct work *w, const struct endpoint *e, const struct plan_input
 void run_free(struct run *r); /* cancels */
 void run_instance_count(struct work *w,
                         const struct endpoint *e); /* fills in spec.instanceCount through /scale */
-bool run_wants_service(struct operator* op, const struct endpoint *e, struct work *w);
+bool run_wants_service(struct controller *op, const struct endpoint *e, struct work *w);
 /* reconcile.c: called when a run ended. */
 void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms);
-void reconcile_pump(void *arg); /* the struct operator */
+void reconcile_pump(void *arg); /* the struct controller */
 
 /* metrics.c */
-struct operator_metrics *operator_metrics_new(struct operator* op);
-void operator_metrics_free(struct operator_metrics *m); /* no exposition may come after */
-void operator_metrics_reconcile(struct operator_metrics *m,
-                                const char *result); /* static: unchanged, written, retry */
-void operator_metrics_status(struct operator_metrics *m, const struct endpoint *e,
-                             const struct endpoint_status *s);
+struct controller_metrics *controller_metrics_new(struct controller *op);
+void controller_metrics_free(struct controller_metrics *m); /* no exposition may come after */
+void controller_metrics_reconcile(struct controller_metrics *m,
+                                  const char *result); /* static: unchanged, written, retry */
+void controller_metrics_status(struct controller_metrics *m, const struct endpoint *e,
+                               const struct endpoint_status *s);
 /* Counts what a written status tells; once, however often it was planned. */
-void operator_metrics_changed(struct operator_metrics *m, const struct endpoint *before,
-                              const struct endpoint *after);
-void operator_metrics_forget(struct operator_metrics *m, const char *ns, const char *name);
+void controller_metrics_changed(struct controller_metrics *m, const struct endpoint *before,
+                                const struct endpoint *after);
+void controller_metrics_forget(struct controller_metrics *m, const char *ns, const char *name);

@@ -1,28 +1,28 @@
 /* What the operator tells Prometheus: instances per pool and type, stock-outs, and its own work. */
 #include "operator/internal.h"
 
-struct operator_metrics {
-	struct operator* op;
+struct controller_metrics {
+	struct controller *op;
 	struct metric *desired, *instances, *waiting, *starting, *back_off, *out_of_capacity;
 	struct metric *reconciles, *depth, *endpoints, *events_dropped;
 };
 
 static void collect(void *arg)
 {
-	struct operator_metrics *m = arg;
+	struct controller_metrics *m = arg;
 
 	metric_set(m->depth, (double)queue_depth(m->op->queue), NULL);
 	metric_set(m->events_dropped, (double)event_recorder_dropped(m->op->events), NULL);
 	if (m->op->informers[KIND_ENDPOINT])
-		metric_set(m->endpoints, (double)store_count(operator_store(m->op, KIND_ENDPOINT)), NULL);
+		metric_set(m->endpoints, (double)store_count(controller_store(m->op, KIND_ENDPOINT)), NULL);
 }
 
-struct operator_metrics *operator_metrics_new(struct operator* op)
+struct controller_metrics *controller_metrics_new(struct controller *op)
 {
 	static const char *const endpoint_labels[] = {"namespace", "endpoint"};
 	static const char *const pool_labels[] = {"namespace", "endpoint", "pool", "instance_type"};
 	static const char *const result_label[] = {"result"};
-	struct operator_metrics *m = xcalloc(1, sizeof(*m));
+	struct controller_metrics *m = xcalloc(1, sizeof(*m));
 	struct metrics *r = op->metrics;
 
 	m->op = op;
@@ -50,18 +50,18 @@ struct operator_metrics *operator_metrics_new(struct operator* op)
 	return m;
 }
 
-void operator_metrics_free(struct operator_metrics *m)
+void controller_metrics_free(struct controller_metrics *m)
 {
 	free(m);
 }
 
-void operator_metrics_reconcile(struct operator_metrics *m, const char *result)
+void controller_metrics_reconcile(struct controller_metrics *m, const char *result)
 {
 	metric_add(m->reconciles, 1, &result);
 }
 
 /* A pool that was taken out of the list, or has another type now. */
-static void forget_pool(struct operator_metrics *m, const struct endpoint *e, const struct pool_status *p)
+static void forget_pool(struct controller_metrics *m, const struct endpoint *e, const struct pool_status *p)
 {
 	const char *pool[] = {e->meta.ns, e->meta.name, p->name, p->instance_type};
 
@@ -72,8 +72,8 @@ static void forget_pool(struct operator_metrics *m, const struct endpoint *e, co
 	metric_remove(m->out_of_capacity, pool);
 }
 
-void operator_metrics_status(struct operator_metrics *m, const struct endpoint *e,
-                             const struct endpoint_status *s)
+void controller_metrics_status(struct controller_metrics *m, const struct endpoint *e,
+                               const struct endpoint_status *s)
 {
 	const char *endpoint[] = {e->meta.ns, e->meta.name};
 
@@ -96,8 +96,8 @@ void operator_metrics_status(struct operator_metrics *m, const struct endpoint *
 	}
 }
 
-void operator_metrics_changed(struct operator_metrics *m, const struct endpoint *before,
-                              const struct endpoint *after)
+void controller_metrics_changed(struct controller_metrics *m, const struct endpoint *before,
+                                const struct endpoint *after)
 {
 	for (size_t i = 0; i < after->status.n_pools; i++) {
 		const struct pool_status *p = &after->status.pools[i],
@@ -109,7 +109,7 @@ void operator_metrics_changed(struct operator_metrics *m, const struct endpoint 
 	}
 }
 
-void operator_metrics_forget(struct operator_metrics *m, const char *ns, const char *name)
+void controller_metrics_forget(struct controller_metrics *m, const char *ns, const char *name)
 {
 	const char *endpoint[] = {ns, name};
 

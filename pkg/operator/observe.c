@@ -49,7 +49,7 @@ struct group {
 };
 
 struct look {
-	struct operator* op;
+	struct controller *op;
 	const struct endpoint *e;
 	struct work *w;
 	struct wall now;
@@ -59,7 +59,7 @@ struct look {
 	struct group **group_of; /* one per pod found, same order; NULL: none of ours */
 };
 
-bool operator_provides_nodes(const struct operator* op)
+bool controller_provides_nodes(const struct controller *op)
 {
 	switch (op->options.node_autoscaler) {
 	case NODE_AUTOSCALER_NONE:
@@ -85,14 +85,14 @@ static int is_leftover(void *arg, const void *obj)
 	return m->owner_uid && !str_eq(m->owner_uid, (*e)->meta.uid);
 }
 
-bool observe_leftovers(const struct operator* op, const struct endpoint *e)
+bool observe_leftovers(const struct controller *op, const struct endpoint *e)
 {
-	const struct service *s = store_get(operator_store(op, KIND_SERVICE), e->meta.ns, e->meta.name);
+	const struct service *s = store_get(controller_store(op, KIND_SERVICE), e->meta.ns, e->meta.name);
 	char key[KEY_SIZE];
 
 	key_format(key, e->meta.ns, e->meta.name);
-	return (s && is_leftover(&e, s)) ||
-	       store_each_indexed(operator_store(op, KIND_DEPLOYMENT), INDEX_ENDPOINT, key, is_leftover, &e) != 0;
+	return (s && is_leftover(&e, s)) || store_each_indexed(controller_store(op, KIND_DEPLOYMENT),
+	                                                       INDEX_ENDPOINT, key, is_leftover, &e) != 0;
 }
 
 static void count_pod(struct group *g, const struct pod *p)
@@ -180,7 +180,7 @@ static int add_if_matches(void *arg, const void *obj)
 
 static void find_nodes(struct look *l, const struct endpoint_pool *p, struct found *ret)
 {
-	const struct store *nodes = operator_store(l->op, KIND_NODE);
+	const struct store *nodes = controller_store(l->op, KIND_NODE);
 	struct node_search search = {p, ret};
 	const char *type = NULL;
 
@@ -203,7 +203,7 @@ static void find_leaving(struct look *l, const struct found *nodes, struct found
 		const struct node *n = nodes->items[i];
 
 		on_node = (struct found){.arena = l->a};
-		store_each_indexed(operator_store(l->op, KIND_POD), INDEX_NODE, n->meta.name, found_add, &on_node);
+		store_each_indexed(controller_store(l->op, KIND_POD), INDEX_NODE, n->meta.name, found_add, &on_node);
 		for (size_t k = 0; k < on_node.n; k++)
 			if (wall_is_set(((const struct pod *)on_node.items[k])->meta.deleted))
 				found_add(ret, on_node.items[k]);
@@ -218,7 +218,7 @@ static int32_t count_older(const struct look *l, const struct endpoint_pool *poo
 	for (size_t i = 0; i < l->pods.n; i++) {
 		const struct pod *p = l->pods.items[i];
 		const struct node *on =
-			pod_is_bound(p) ? store_get(operator_store(l->op, KIND_NODE), NULL, p->node_name) : NULL;
+			pod_is_bound(p) ? store_get(controller_store(l->op, KIND_NODE), NULL, p->node_name) : NULL;
 
 		bool current = l->group_of[i] && l->group_of[i]->current;
 
@@ -340,8 +340,8 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 	struct group *groups[ENDPOINT_MAX_POOLS] = {0};
 
 	for (size_t i = 0; i < spec->n_pools; i++) {
-		models[i] = store_get(operator_store(l->op, KIND_MODEL), l->e->meta.ns, spec->pools[i].model_name);
-		pools[i].provides_nodes = operator_provides_nodes(l->op);
+		models[i] = store_get(controller_store(l->op, KIND_MODEL), l->e->meta.ns, spec->pools[i].model_name);
+		pools[i].provides_nodes = controller_provides_nodes(l->op);
 		groups[i] = find_group(l, &spec->pools[i], models[i], &pools[i]);
 		if (groups[i])
 			count_group(groups[i], &pools[i]);
@@ -386,7 +386,8 @@ static void look_at_old(struct look *l, struct plan_input *ret)
 
 static void look_at_service(struct look *l, struct plan_input *ret)
 {
-	const struct service *s = store_get(operator_store(l->op, KIND_SERVICE), l->e->meta.ns, l->e->meta.name);
+	const struct service *s =
+		store_get(controller_store(l->op, KIND_SERVICE), l->e->meta.ns, l->e->meta.name);
 	const struct refusal *refusal = s ? NULL : refusal_find(l->w, l->e->meta.name);
 
 	if (s && !is_ours(l, &s->meta)) {
@@ -399,16 +400,16 @@ static void look_at_service(struct look *l, struct plan_input *ret)
 	}
 }
 
-void observe(struct operator* op, const struct endpoint *e, struct work *w, struct wall now, struct arena *a,
-             struct plan_input *ret)
+void observe(struct controller *op, const struct endpoint *e, struct work *w, struct wall now,
+             struct arena *a, struct plan_input *ret)
 {
 	struct look l = {.op = op, .e = e, .w = w, .now = now, .a = a, .deployments.arena = a, .pods.arena = a};
 	char key[KEY_SIZE];
 
 	*ret = (struct plan_input){.endpoint = e};
 	key_format(key, e->meta.ns, e->meta.name);
-	store_each_indexed(operator_store(op, KIND_DEPLOYMENT), INDEX_ENDPOINT, key, found_add, &l.deployments);
-	store_each_indexed(operator_store(op, KIND_POD), INDEX_ENDPOINT, key, found_add, &l.pods);
+	store_each_indexed(controller_store(op, KIND_DEPLOYMENT), INDEX_ENDPOINT, key, found_add, &l.deployments);
+	store_each_indexed(controller_store(op, KIND_POD), INDEX_ENDPOINT, key, found_add, &l.pods);
 	found_sort(&l.deployments);
 	found_sort(&l.pods);
 	group_pods(&l);

@@ -10,17 +10,17 @@
 /* How long the garbage collector may take for what a deleted endpoint of the same name has left. */
 #define LEFTOVERS_MS (30 * MS_PER_S)
 
-static void forget(struct operator* op, const char *key)
+static void forget(struct controller *op, const char *key)
 {
 	struct work *w = map_remove(&op->works, key);
 
 	if (!w)
 		return;
-	operator_metrics_forget(op->m, w->ns, w->name);
+	controller_metrics_forget(op->m, w->ns, w->name);
 	work_free(w);
 }
 
-static struct work *work_of(struct operator* op, const struct endpoint *e, const char *key)
+static struct work *work_of(struct controller *op, const struct endpoint *e, const char *key)
 {
 	struct work *w = map_get(&op->works, key);
 
@@ -40,7 +40,7 @@ static struct work *work_of(struct operator* op, const struct endpoint *e, const
 	return w;
 }
 
-static void wake_at(struct operator* op, const char *key, struct wall when, struct wall now)
+static void wake_at(struct controller *op, const char *key, struct wall when, struct wall now)
 {
 	struct mono mono = loop_now(op->loop);
 
@@ -59,7 +59,7 @@ static void wake_for_refusals(const struct work *w)
 }
 
 /* Was there an endpoint of the same name, whose objects still have our names? */
-static bool waits_for_leftovers(struct operator* op, const char *key, const struct endpoint *e,
+static bool waits_for_leftovers(struct controller *op, const char *key, const struct endpoint *e,
                                 struct wall now)
 {
 	int64_t left_ms = e->meta.created.ms + LEFTOVERS_MS - now.ms;
@@ -71,7 +71,7 @@ static bool waits_for_leftovers(struct operator* op, const char *key, const stru
 }
 
 /* Returns true when writes were started: then the key stays taken until reconcile_ended(). */
-static bool reconcile(struct operator* op, const char *key, const struct endpoint *e)
+static bool reconcile(struct controller *op, const char *key, const struct endpoint *e)
 {
 	struct work *w = work_of(op, e, key);
 	struct wall now = wall_now();
@@ -89,7 +89,7 @@ static bool reconcile(struct operator* op, const char *key, const struct endpoin
 	arena_init(&a);
 	observe(op, e, w, now, &a, &in);
 	plan(&in, now, &a, &out);
-	operator_metrics_status(op->m, e, &out.status);
+	controller_metrics_status(op->m, e, &out.status);
 	wake_at(op, key, out.wake, now);
 	wake_for_refusals(w);
 	acting =
@@ -102,11 +102,11 @@ static bool reconcile(struct operator* op, const char *key, const struct endpoin
 
 void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms)
 {
-	struct operator* op = w->op;
+	struct controller *op = w->op;
 	struct mono now = loop_now(op->loop);
 
 	op->runs--;
-	operator_metrics_reconcile(op->m, failed ? "retry" : "written");
+	controller_metrics_reconcile(op->m, failed ? "retry" : "written");
 	/* The queue takes the earlier of two times: what the server asks for instead of our own back-off. */
 	if (retry_after_ms > 0)
 		queue_add_at(op->queue, w->key,
@@ -126,7 +126,7 @@ static void split_key(const char *key, char ns[static KEY_SIZE], const char **re
 
 void reconcile_pump(void *arg)
 {
-	struct operator* op = arg;
+	struct controller *op = arg;
 	struct mono now = loop_now(op->loop), next;
 	const char *key;
 
@@ -139,14 +139,14 @@ void reconcile_pump(void *arg)
 		if (!key)
 			break;
 		split_key(key, ns, &name);
-		e = store_get(operator_store(op, KIND_ENDPOINT), ns, name);
+		e = store_get(controller_store(op, KIND_ENDPOINT), ns, name);
 		if (!e) {
 			forget(op, key);
 			queue_finish(op->queue, key, false, now);
 			continue;
 		}
 		if (!reconcile(op, key, e)) {
-			operator_metrics_reconcile(op->m, "unchanged");
+			controller_metrics_reconcile(op->m, "unchanged");
 			queue_finish(op->queue, key, false, now);
 		}
 	}

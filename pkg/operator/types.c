@@ -81,7 +81,7 @@ static void index_node(const void *obj, store_emit_fn *emit, void *arg)
 			emit(arg, INDEX_INSTANCE_TYPE, n->labels[i].value);
 }
 
-const struct kube_type operator_types[KIND_COUNT] = {
+const struct kube_type controller_types[KIND_COUNT] = {
 	[KIND_ENDPOINT] = {{API_GROUP, API_VERSION, "instancepoolendpoints", "InstancePoolEndpoint", true},
                        decode_endpoint,
                        free_endpoint,

@@ -2,12 +2,12 @@
 #include "base/log.h"
 #include "operator/internal.h"
 
-const struct store *operator_store(const struct operator* op, enum kind kind)
+const struct store *controller_store(const struct controller *op, enum kind kind)
 {
 	return informer_store(op->informers[kind]);
 }
 
-void operator_enqueue(struct operator* op, const char *ns, const char *name, enum queue_priority p)
+void controller_enqueue(struct controller *op, const char *ns, const char *name, enum queue_priority p)
 {
 	char key[KEY_SIZE];
 
@@ -18,31 +18,31 @@ void operator_enqueue(struct operator* op, const char *ns, const char *name, enu
 	loop_timer_arm(op->pump, 0);
 }
 
-static struct operator* operator_of(void *arg)
+static struct controller *controller_of(void *arg)
 {
 	return ((struct watched *)arg)->op;
 }
 
-static void enqueue_endpoint(struct operator* op, const struct endpoint *e)
+static void enqueue_endpoint(struct controller *op, const struct endpoint *e)
 {
-	operator_enqueue(op, e->meta.ns, e->meta.name, QUEUE_FRESH);
+	controller_enqueue(op, e->meta.ns, e->meta.name, QUEUE_FRESH);
 }
 
 static void endpoint_changed(void *arg, const void *before, const void *after)
 {
-	struct operator* op = operator_of(arg);
+	struct controller *op = controller_of(arg);
 
 	if (!before) {
 		enqueue_endpoint(op, after);
 		return;
 	}
 	if (after)
-		operator_metrics_changed(op->m, before, after);
+		controller_metrics_changed(op->m, before, after);
 	enqueue_endpoint(op, before);
 }
 
 struct model_change {
-	struct operator* op;
+	struct controller *op;
 	const char *ns, *name;
 };
 
@@ -55,23 +55,23 @@ static int enqueue_if_uses_model(void *arg, const void *obj)
 		return 0;
 	for (size_t i = 0; i < e->spec.n_pools; i++)
 		if (str_eq(e->spec.pools[i].model_name, c->name)) {
-			operator_enqueue(c->op, e->meta.ns, e->meta.name, QUEUE_FRESH);
+			controller_enqueue(c->op, e->meta.ns, e->meta.name, QUEUE_FRESH);
 			break;
 		}
 	return 0;
 }
 
-static void enqueue_users(struct operator* op, const char *ns, const char *model)
+static void enqueue_users(struct controller *op, const char *ns, const char *model)
 {
 	struct model_change c = {op, ns, model};
 
 	if (op->started)
-		store_each(operator_store(op, KIND_ENDPOINT), enqueue_if_uses_model, &c);
+		store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_uses_model, &c);
 }
 
 static void model_changed(void *arg, const void *before, const void *after)
 {
-	struct operator* op = operator_of(arg);
+	struct controller *op = controller_of(arg);
 	const struct model *m = after ? after : before;
 	char key[KEY_SIZE];
 
@@ -81,7 +81,7 @@ static void model_changed(void *arg, const void *before, const void *after)
 }
 
 /* An unreadable Model is not a missing one: the endpoints that use it say what is wrong with it. */
-static void model_unreadable(struct operator* op, const char *ns, const char *name, const struct err *err)
+static void model_unreadable(struct controller *op, const char *ns, const char *name, const struct err *err)
 {
 	char key[KEY_SIZE];
 
@@ -94,18 +94,19 @@ static void deployment_changed(void *arg, const void *before, const void *after)
 {
 	const struct deployment *d = after ? after : before;
 
-	operator_enqueue(operator_of(arg), d->meta.ns, d->endpoint, QUEUE_FRESH);
+	controller_enqueue(controller_of(arg), d->meta.ns, d->endpoint, QUEUE_FRESH);
 }
 
 static void service_changed(void *arg, const void *before, const void *after)
 {
 	const struct service *s = after ? after : before;
 
-	operator_enqueue(operator_of(arg), s->meta.ns, s->meta.name, QUEUE_FRESH); /* whatever its label says */
+	controller_enqueue(controller_of(arg), s->meta.ns, s->meta.name,
+	                   QUEUE_FRESH); /* whatever its label says */
 }
 
 struct node_change {
-	struct operator* op;
+	struct controller *op;
 	const struct node *before, *after;
 	bool waiting_only;
 };
@@ -129,7 +130,7 @@ static int enqueue_if_on_node(void *arg, const void *obj)
 			continue;
 		if ((c->before && node_matches(c->before, p->node_selector, p->n_node_selector)) ||
 		    (c->after && node_matches(c->after, p->node_selector, p->n_node_selector))) {
-			operator_enqueue(c->op, e->meta.ns, e->meta.name, QUEUE_FRESH);
+			controller_enqueue(c->op, e->meta.ns, e->meta.name, QUEUE_FRESH);
 			break;
 		}
 	}
@@ -138,43 +139,43 @@ static int enqueue_if_on_node(void *arg, const void *obj)
 
 static void node_changed(void *arg, const void *before, const void *after)
 {
-	struct operator* op = operator_of(arg);
+	struct controller *op = controller_of(arg);
 	struct node_change c = {op, before, after, false};
 
 	if (!op->started || (before && after && !node_differs(before, after)))
 		return;
-	store_each(operator_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
+	store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
 }
 
 static void pod_changed(void *arg, const void *before, const void *after)
 {
-	struct operator* op = operator_of(arg);
+	struct controller *op = controller_of(arg);
 	const struct pod *p = after ? after : before;
 
-	operator_enqueue(op, p->meta.ns, p->endpoint, QUEUE_FRESH);
+	controller_enqueue(op, p->meta.ns, p->endpoint, QUEUE_FRESH);
 	/* Its room is free now: who waits for that node's type looks again. */
 	if (op->started && !after && !str_empty(p->node_name)) {
-		const struct node *n = store_get(operator_store(op, KIND_NODE), NULL, p->node_name);
+		const struct node *n = store_get(controller_store(op, KIND_NODE), NULL, p->node_name);
 		struct node_change c = {op, NULL, n, true};
 
 		if (n)
-			store_each(operator_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
+			store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
 	}
 }
 
 static void on_synced(void *arg)
 {
-	struct operator* op = operator_of(arg);
+	struct controller *op = controller_of(arg);
 
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		if (!informer_synced(op->informers[i]))
 			return;
-	operator_synced(op);
+	controller_synced(op);
 }
 
 static const char *plural_of(void *arg)
 {
-	return operator_types[((struct watched *)arg)->kind].resource.plural;
+	return controller_types[((struct watched *)arg)->kind].resource.plural;
 }
 
 static void on_undecodable(void *arg, const char *ns, const char *name, const struct err *err)
@@ -182,7 +183,7 @@ static void on_undecodable(void *arg, const char *ns, const char *name, const st
 	LOG_ERROR("object cannot be read and is left as it was", LOG_STR("resource", plural_of(arg)),
 	          LOG_STR("namespace", ns), LOG_STR("name", name), LOG_ERR(err));
 	if (((struct watched *)arg)->kind == KIND_MODEL && *name)
-		model_unreadable(operator_of(arg), ns, name, err);
+		model_unreadable(controller_of(arg), ns, name, err);
 }
 
 static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
@@ -191,7 +192,7 @@ static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
 	         LOG_INT("retryMs", retry_ms), LOG_ERR(err));
 }
 
-void watches_start(struct operator* op)
+void watches_start(struct controller *op)
 {
 	static void (*const changed[KIND_COUNT])(void *, const void *, const void *) = {
 		[KIND_ENDPOINT] = endpoint_changed,
@@ -208,8 +209,8 @@ void watches_start(struct operator* op)
 
 		op->watched[i] = (struct watched){op, (enum kind)i};
 		o = (struct informer_options){
-			.type = &operator_types[i],
-			.ns = operator_types[i].resource.namespaced ? op->ns : NULL,
+			.type = &controller_types[i],
+			.ns = controller_types[i].resource.namespaced ? op->ns : NULL,
 			.label_selector = ours ? LABEL_ENDPOINT : NULL,
 			.handler = {changed[i], on_synced, on_undecodable, on_trouble, &op->watched[i]},
 		};

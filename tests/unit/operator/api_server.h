@@ -89,7 +89,7 @@ static inline void api_put(struct api *a, enum kind kind, json_t *obj)
 	char version[32];
 	str_format(version, sizeof(version), "%lld", (long long)++a->version);
 	json_put_str(meta, "resourceVersion", version);
-	if (operator_types[kind].resource.namespaced)
+	if (controller_types[kind].resource.namespaced)
 		json_put_str(meta, "namespace", "ns");
 	if (!json_object_get(meta, "uid")) {
 		CLEANUP_FREE char *uid = xasprintf("uid-%s", version);
@@ -128,7 +128,7 @@ static inline void api_remove(struct api *a, enum kind kind, const char *name)
 static inline const char *api_label(enum kind kind, const json_t *obj)
 {
 	const char *pool = json_string_value(json_at(obj, "metadata", "labels", LABEL_POOL));
-	return pool ? pool : operator_types[kind].resource.kind;
+	return pool ? pool : controller_types[kind].resource.kind;
 }
 
 static inline void api_trace(struct api *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -293,7 +293,7 @@ static inline void api_on_request(struct web *w, struct exchange *x)
 		return;
 	}
 	for (; kind < KIND_COUNT; kind++) {
-		CLEANUP_FREE char *segment = xasprintf("/%s", operator_types[kind].resource.plural);
+		CLEANUP_FREE char *segment = xasprintf("/%s", controller_types[kind].resource.plural);
 		const char *found = strstr(path, segment), *rest = found ? found + strlen(segment) : "";
 		if (!found)
 			continue;

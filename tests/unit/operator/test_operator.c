@@ -12,7 +12,7 @@ struct fixture {
 	struct api api;
 	struct kube_client *client;
 	struct metrics *metrics;
-	struct operator* op;
+	struct controller *op;
 	enum node_autoscaler autoscaler;
 	struct loop_timer *timer;
 	const char *wanted; /* the trace that ends a run; NULL: only time does */
@@ -71,15 +71,15 @@ static void start(struct fixture *f)
 	f->client = kube_client_new(
 		loop, &config, &(struct kube_client_options){.user_agent = "test", .metrics = f->metrics}, &err);
 	assert_non_null(f->client);
-	f->op = operator_new(
+	f->op = controller_new(
 		loop, f->client, f->metrics,
-		&(struct operator_options){.ns = "ns", .node_autoscaler = f->autoscaler, .instance = "test"});
-	operator_start(f->op);
+		&(struct controller_options){.ns = "ns", .node_autoscaler = f->autoscaler, .instance = "test"});
+	controller_start(f->op);
 }
 
 static void stop(struct fixture *f)
 {
-	operator_free(f->op);
+	controller_free(f->op);
 	kube_client_free(f->client);
 	metrics_free(f->metrics);
 	f->op = NULL;
@@ -345,7 +345,7 @@ static void test_nothing_is_taken_away_on_an_old_view(void **state)
 	/* After a while it looks, and goes on waiting: the views are still old. */
 	struct work *w = map_get(&f->op->works, "ns/llm");
 	w->expecting_since.ms -= 15 * MS_PER_S;
-	operator_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
+	controller_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
 	expect(f, "look g6, look p5");
 	api_release(&f->api, KIND_DEPLOYMENT);
 	expect(f, "g6 0->3, p5 3->0, status");
@@ -371,7 +371,7 @@ static void test_a_refused_template_is_remembered_and_mended(void **state)
 	for (struct refusal *r = w->refusals; r; r = r->next)
 		r->retry_at = loop_now(loop);
 	int64_t before = metric_of(f, LOOKED_AT);
-	operator_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
+	controller_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
 	expect(f, "");
 	assert_int_equal(metric_of(f, LOOKED_AT), before + 1);
 }

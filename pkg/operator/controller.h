@@ -10,20 +10,20 @@ enum node_autoscaler {
 	NODE_AUTOSCALER_EXTERNAL, /* something adds nodes when pods wait: a pool gets its whole provision timeout */
 };
 
-struct operator_options {
+struct controller_options {
 	const char *ns; /* NULL: all namespaces */
 	enum node_autoscaler node_autoscaler;
 	const char *instance; /* host name, for Events */
 };
 
-struct operator;
+struct controller;
 
-/* Borrows loop, client and metrics. Does nothing before operator_start(). */
-struct operator*
-	operator_new(struct loop *l, struct kube_client *c, struct metrics *m, const struct operator_options *o);
-void operator_start(struct operator* op);
+/* Borrows loop, client and metrics. Does nothing before controller_start(). */
+struct controller *controller_new(struct loop *l, struct kube_client *c, struct metrics *m,
+                                  const struct controller_options *o);
+void controller_start(struct controller *op);
 /* Cancels what runs; a write in flight ends as it may, the next start looks at what it did. NULL is fine. */
-void operator_free(struct operator* op);
+void controller_free(struct controller *op);
 
 /* True when every watch has its first list, and planning has begun. Else *ret_waiting_for names what is not known yet (static). */
-bool operator_ready(const struct operator* op, const char **ret_waiting_for);
+bool controller_ready(const struct controller *op, const char **ret_waiting_for);

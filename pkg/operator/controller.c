@@ -1,5 +1,5 @@
 /* Making and taking down the operator. */
-#include "operator/operator.h"
+#include "operator/controller.h"
 #include "base/log.h"
 #include "operator/internal.h"
 
@@ -12,27 +12,27 @@ static int enqueue_backlog(void *arg, const void *obj)
 {
 	const struct endpoint *e = obj;
 
-	operator_enqueue(arg, e->meta.ns, e->meta.name, QUEUE_BACKLOG);
+	controller_enqueue(arg, e->meta.ns, e->meta.name, QUEUE_BACKLOG);
 	return 0;
 }
 
-static void begin(struct operator* op)
+static void begin(struct controller *op)
 {
 	if (op->started)
 		return;
 	op->started = true;
 	LOG_INFO("all watches are complete",
-	         LOG_INT("endpoints", (int64_t)store_count(operator_store(op, KIND_ENDPOINT))),
-	         LOG_INT("pods", (int64_t)store_count(operator_store(op, KIND_POD))),
-	         LOG_INT("nodes", (int64_t)store_count(operator_store(op, KIND_NODE))));
-	store_each(operator_store(op, KIND_ENDPOINT), enqueue_backlog, op);
+	         LOG_INT("endpoints", (int64_t)store_count(controller_store(op, KIND_ENDPOINT))),
+	         LOG_INT("pods", (int64_t)store_count(controller_store(op, KIND_POD))),
+	         LOG_INT("nodes", (int64_t)store_count(controller_store(op, KIND_NODE))));
+	store_each(controller_store(op, KIND_ENDPOINT), enqueue_backlog, op);
 }
 
 static void detection_answered(void *arg, enum kube_outcome outcome, const struct kube_reply *r,
                                const struct err *err)
 {
 	struct detection *d = arg;
-	struct operator* op = d->op;
+	struct controller *op = d->op;
 
 	(void)outcome;
 	(void)r;
@@ -58,7 +58,7 @@ static void detection_answered(void *arg, enum kube_outcome outcome, const struc
 static void detect(void *arg)
 {
 	static const struct kube_resource configmaps = {"", "v1", "configmaps", "ConfigMap", true};
-	struct operator* op = arg;
+	struct controller *op = arg;
 	struct kube_request rq = {
 		.verb = KUBE_GET, .resource = &configmaps, .ns = "kube-system", .name = "cluster-autoscaler-status"};
 
@@ -74,7 +74,7 @@ static void detect(void *arg)
 }
 
 /* Autoscalers are looked for only now: a server that has just started may have known nobody's rights before. */
-void operator_synced(struct operator* op)
+void controller_synced(struct controller *op)
 {
 	if (op->options.node_autoscaler == NODE_AUTOSCALER_AUTO)
 		loop_timer_arm(op->detect, 0);
@@ -82,10 +82,10 @@ void operator_synced(struct operator* op)
 		begin(op);
 }
 
-struct operator*
-	operator_new(struct loop *l, struct kube_client *c, struct metrics *m, const struct operator_options *o)
+struct controller *controller_new(struct loop *l, struct kube_client *c, struct metrics *m,
+                                  const struct controller_options *o)
 {
-	struct operator* op = xcalloc(1, sizeof(*op));
+	struct controller *op = xcalloc(1, sizeof(*op));
 
 	op->loop = l;
 	op->client = c;
@@ -98,13 +98,13 @@ struct operator*
 	op->detect = loop_timer_new(l, detect, op);
 	op->karpenter.op = op->cluster_autoscaler.op = op;
 	op->events = event_recorder_new(c, API_FIELD_MANAGER, op->instance);
-	op->m = operator_metrics_new(op);
+	op->m = controller_metrics_new(op);
 	map_init(&op->works);
 	map_init(&op->unreadable_models);
 	return op;
 }
 
-void operator_start(struct operator* op)
+void controller_start(struct controller *op)
 {
 	watches_start(op);
 }
@@ -114,7 +114,7 @@ static void free_work(void *w)
 	work_free(w);
 }
 
-void operator_free(struct operator* op)
+void controller_free(struct controller *op)
 {
 	if (!op)
 		return;
@@ -130,17 +130,17 @@ void operator_free(struct operator* op)
 	queue_free(op->queue);
 	loop_timer_free(op->pump);
 	loop_timer_free(op->detect);
-	operator_metrics_free(op->m);
+	controller_metrics_free(op->m);
 	free(op->ns);
 	free(op->instance);
 	free(op);
 }
 
-bool operator_ready(const struct operator* op, const char **ret_waiting_for)
+bool controller_ready(const struct controller *op, const char **ret_waiting_for)
 {
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		if (!op->informers[i] || !informer_synced(op->informers[i])) {
-			*ret_waiting_for = operator_types[i].resource.plural;
+			*ret_waiting_for = controller_types[i].resource.plural;
 			return false;
 		}
 	*ret_waiting_for = "node autoscalers";
