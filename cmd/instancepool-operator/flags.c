@@ -1,6 +1,8 @@
 #include "flags.h"
 #include <getopt.h>
 #include <stdio.h>
+#include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 static const char help[] =
@@ -23,6 +25,11 @@ static const char help[] =
 	"  --metrics-bind-address A     default :8080; 0 switches it off\n"
 	"  --health-probe-bind-address A\n"
 	"                               /healthz and /readyz; default :8081; 0 switches it off\n"
+	"  --leader-elect               one of several replicas leads, the others stand by; default off\n"
+	"  --leader-elect-lease-duration, --leader-elect-renew-deadline, --leader-elect-retry-period\n"
+	"                               default 15s, 10s, 2s\n"
+	"  --leader-elect-resource-namespace, --leader-elect-resource-name\n"
+	"                               of the Lease; default: the own namespace, instancepool-operator\n"
 	"  --log-level LEVEL            debug | info | warn | error; default info\n"
 	"  --log-format FORMAT          json | text; default json\n"
 	"  --version, --help\n";
@@ -40,7 +47,62 @@ static int parse_autoscaler(const char *s, enum node_autoscaler *ret, struct err
 	return 0;
 }
 
-enum flag { KUBECONFIG = 256, NAMESPACE, NODE_AUTOSCALER, METRICS, HEALTH, LEVEL, FORMAT, VERSION, HELP };
+enum flag {
+	KUBECONFIG = 256,
+	NAMESPACE,
+	NODE_AUTOSCALER,
+	METRICS,
+	HEALTH,
+	LEVEL,
+	FORMAT,
+	ELECT,
+	LEASE_DURATION,
+	RENEW_DEADLINE,
+	RETRY_PERIOD,
+	LEASE_NAMESPACE,
+	LEASE_NAME,
+	VERSION,
+	HELP
+};
+
+/* --leader-elect and --leader-elect=false, as Go's flags have them. */
+static int parse_switch(const char *s, bool *ret, struct err *err)
+{
+	if (s && !str_eq(s, "true") && !str_eq(s, "false"))
+		return err_set(err, ERR_INVALID, "--leader-elect: \"%s\" is neither true nor false", s);
+	*ret = !str_eq(s, "false");
+	return 0;
+}
+
+/* "15s", "1m30s", "500ms", as Go's flags have them. */
+static int parse_duration(const char *flag, const char *text, int64_t *ret, struct err *err)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"ms", 1}, {"s", MS_PER_S}, {"m", 60 * MS_PER_S}, {"h", 3600 * MS_PER_S}};
+	const char *p = text;
+	int64_t total = 0;
+
+	while (*p) {
+		size_t digits = strspn(p, "0123456789"), letters = strcspn(p + digits, "0123456789"), i = 0;
+		struct slice unit = {p + digits, letters};
+		int64_t n;
+
+		while (i < ARRAY_LEN(units) && !slice_eq_str(unit, units[i].unit))
+			i++;
+		if (digits == 0 || digits > 9 || i == ARRAY_LEN(units) ||
+		    slice_to_i64((struct slice){p, digits}, &n, err) < 0)
+			return err_set(err, ERR_INVALID, "%s: \"%s\" is no duration; write it like 15s or 1m30s", flag,
+			               text);
+		total += n * units[i].ms;
+		p += digits + letters;
+	}
+	if (total <= 0)
+		return err_set(err, ERR_INVALID, "%s: must be longer than nothing, like 15s", flag);
+	*ret = total;
+	return 0;
+}
 
 static int set_option(struct flags *f, int option, const char *value, struct err *err)
 {
@@ -63,6 +125,20 @@ static int set_option(struct flags *f, int option, const char *value, struct err
 		return log_level_parse(value, &f->log_level, err);
 	case FORMAT:
 		return log_format_parse(value, &f->log_format, err);
+	case ELECT:
+		return parse_switch(value, &f->leader_elect, err);
+	case LEASE_DURATION:
+		return parse_duration("--leader-elect-lease-duration", value, &f->lease_duration_ms, err);
+	case RENEW_DEADLINE:
+		return parse_duration("--leader-elect-renew-deadline", value, &f->renew_deadline_ms, err);
+	case RETRY_PERIOD:
+		return parse_duration("--leader-elect-retry-period", value, &f->retry_period_ms, err);
+	case LEASE_NAMESPACE:
+		f->lease_ns = value;
+		return 0;
+	case LEASE_NAME:
+		f->lease_name = value;
+		return 0;
 	case VERSION:
 		puts("instancepool-operator " INSTANCEPOOL_VERSION);
 		return 1;
@@ -84,6 +160,12 @@ int flags_parse(int argc, char **argv, struct flags *ret, struct err *err)
 		{"health-probe-bind-address", required_argument, NULL, HEALTH},
 		{"log-level", required_argument, NULL, LEVEL},
 		{"log-format", required_argument, NULL, FORMAT},
+		{"leader-elect", optional_argument, NULL, ELECT},
+		{"leader-elect-lease-duration", required_argument, NULL, LEASE_DURATION},
+		{"leader-elect-renew-deadline", required_argument, NULL, RENEW_DEADLINE},
+		{"leader-elect-retry-period", required_argument, NULL, RETRY_PERIOD},
+		{"leader-elect-resource-namespace", required_argument, NULL, LEASE_NAMESPACE},
+		{"leader-elect-resource-name", required_argument, NULL, LEASE_NAME},
 		{"version", no_argument, NULL, VERSION},
 		{"help", no_argument, NULL, HELP},
 		{0},
@@ -92,6 +174,10 @@ int flags_parse(int argc, char **argv, struct flags *ret, struct err *err)
 
 	*ret = (struct flags){.metrics_address = ":8080",
 	                      .health_address = ":8081",
+	                      .lease_name = "instancepool-operator",
+	                      .lease_duration_ms = 15 * MS_PER_S,
+	                      .renew_deadline_ms = 10 * MS_PER_S,
+	                      .retry_period_ms = 2 * MS_PER_S,
 	                      .log_level = LOG_LEVEL_INFO,
 	                      .log_format = LOG_FORMAT_JSON};
 	opterr = 0;

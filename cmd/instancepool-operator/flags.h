@@ -8,6 +8,10 @@ struct flags {
 	const char *ns;         /* NULL: all */
 	const char *metrics_address, *health_address;
 	enum node_autoscaler node_autoscaler;
+	bool leader_elect;
+	const char *lease_ns; /* NULL: the namespace of the ServiceAccount or of the kubeconfig's context */
+	const char *lease_name;
+	int64_t lease_duration_ms, renew_deadline_ms, retry_period_ms;
 	enum log_level log_level;
 	enum log_format log_format;
 };

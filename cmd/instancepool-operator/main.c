@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "election.h"
 #include "flags.h"
 #include "net/httpd.h"
 #include "operator/controller.h"
@@ -10,7 +11,9 @@
 struct process {
 	struct loop *loop;
 	struct controller *op;
+	struct election *election; /* NULL: this process always leads */
 	struct metrics *metrics;
+	bool stopping;
 };
 
 static int serve_metrics(void *arg, const char *query, struct buf *body, const char **content_type)
@@ -47,12 +50,24 @@ static int serve_readyz(void *arg, const char *query, struct buf *body, const ch
 	return 503;
 }
 
+static void stop_loop(void *arg)
+{
+	struct process *p = arg;
+
+	loop_stop(p->loop);
+}
+
+/* A second signal does not wait for the lease to be given back. */
 static void on_signal(void *arg, int signum)
 {
 	struct process *p = arg;
 
 	LOG_INFO("shutting down", LOG_INT("signal", signum));
-	loop_stop(p->loop);
+	if (p->election && !p->stopping)
+		election_stop(p->election);
+	else
+		loop_stop(p->loop);
+	p->stopping = true;
 }
 
 /* "0" switches a server off, as in other operators. */
@@ -83,6 +98,8 @@ static int run(const struct flags *f, struct err *err)
 	struct httpd *metrics_server = NULL, *health_server = NULL;
 	bool one_server = str_eq(f->metrics_address, f->health_address);
 	char instance[HOST_NAME_MAX + 1] = "";
+	struct controller_options options = {
+		.ns = f->ns, .node_autoscaler = f->node_autoscaler, .instance = instance};
 	int result = -1;
 
 	if (kube_config_load(f->kubeconfig, &config, err) < 0)
@@ -99,9 +116,15 @@ static int run(const struct flags *f, struct err *err)
 		err);
 	if (!client)
 		goto out;
-	p.op = controller_new(p.loop, client, p.metrics,
-	                      &(struct controller_options){
-							  .ns = f->ns, .node_autoscaler = f->node_autoscaler, .instance = instance});
+	if (f->leader_elect) {
+		p.election = election_new(p.loop, &config, f, p.metrics, stop_loop, &p, err);
+		if (!p.election)
+			goto out;
+		options.may_write = election_may_write;
+		options.may_write_arg = p.election;
+		options.write_timeout_ms = election_write_timeout_ms(f);
+	}
+	p.op = controller_new(p.loop, client, p.metrics, &options);
 	if (serve(&p, f->metrics_address, true, one_server, &metrics_server, err) < 0 ||
 	    (!one_server && serve(&p, f->health_address, false, true, &health_server, err) < 0))
 		goto out;
@@ -111,12 +134,17 @@ static int run(const struct flags *f, struct err *err)
 	         LOG_STR("configuration", config.source), LOG_STR("namespace", f->ns ? f->ns : "all"),
 	         LOG_STR("libraries", http_library_version()));
 	controller_start(p.op);
+	if (p.election)
+		election_start(p.election, p.op);
+	else
+		controller_lead(p.op, true);
 	loop_run(p.loop);
 	result = 0;
 out:
 	httpd_free(metrics_server);
 	httpd_free(health_server);
 	controller_free(p.op);
+	election_free(p.election);
 	kube_client_free(client);
 	metrics_free(p.metrics);
 	loop_free(p.loop);

@@ -7,8 +7,9 @@
 #define MAX_IN_FLIGHT 64
 #define REAP_MS (5 * MS_PER_S)
 
-/* With one, a connection that was told to go away but still carries a watch would block its replacement. */
-static const unsigned max_connections[TRANSPORT_LANES] = {[TRANSPORT_READS] = 3, [TRANSPORT_WRITES] = 2};
+/* With one, a connection that was told to go away but still carries a watch would block its replacement. With HTTP/2 calls
+ * share; behind a proxy that speaks HTTP/1.1 only, each watch needs a connection of its own. */
+static const unsigned max_connections[TRANSPORT_LANES] = {[TRANSPORT_READS] = 8, [TRANSPORT_WRITES] = 2};
 
 struct transport_call {
 	TAILQ_ENTRY(transport_call) link; /* of transport->running or ->waiting */

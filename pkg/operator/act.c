@@ -27,6 +27,7 @@ struct run {
 	struct plan_event *events;
 	size_t n_events;
 	bool failed;
+	bool is_service; /* creates the Service and nothing else */
 };
 
 static void send_next(struct run *r);
@@ -37,6 +38,8 @@ static void run_end(struct run *r, int64_t retry_after_ms)
 	struct work *w = r->w;
 	bool failed = r->failed;
 
+	if (r->is_service)
+		w->op->service_runs--;
 	w->run = NULL;
 	r->call = NULL;
 	run_free(r);
@@ -78,6 +81,7 @@ static struct write *add_write(struct run *r, enum kind kind, enum kube_verb ver
 		.ns = arena_strdup(&r->arena, r->w->ns),
 		.name = verb == KUBE_CREATE ? NULL : w->name,
 		.field_manager = API_FIELD_MANAGER,
+		.timeout_ms = r->w->op->options.write_timeout_ms,
 		.body = slice_from(body),
 	};
 	w->is_create = verb == KUBE_CREATE;
@@ -165,13 +169,6 @@ bool run_wants_service(struct controller *op, const struct endpoint *e, struct w
 	       !(refusal && loop_now(op->loop).ms < refusal->retry_at.ms) && first_model(op, e);
 }
 
-static void add_service(struct run *r, const struct endpoint *e)
-{
-	if (run_wants_service(r->w->op, e, r->w))
-		add_write(r, KIND_SERVICE, KUBE_CREATE, e->meta.name,
-		          body_text(&r->arena, workload_service(e, first_model(r->w->op, e))));
-}
-
 static void add_status(struct run *r, const struct endpoint *e, const struct endpoint_status *s)
 {
 	struct write *w;
@@ -207,12 +204,11 @@ static struct run *run_new(struct work *w, const struct endpoint *e, struct aren
 void run_start(struct work *w, const struct endpoint *e, const struct plan_input *in,
                struct arena *plan_arena, const struct plan_output *out)
 {
-	struct run *r = run_new(w, e, *plan_arena, out->n_steps + 2);
+	struct run *r = run_new(w, e, *plan_arena, out->n_steps + 1);
 
 	arena_init(plan_arena); /* the run has it now */
 	for (size_t i = 0; i < out->n_steps; i++)
 		add_step(r, e, in, &out->steps[i]);
-	add_service(r, e);
 	add_status(r, e, &out->status);
 	if (r->failed) /* a refusal came up that the plan did not know of */
 		r->n_writes = 0;
@@ -239,6 +235,20 @@ void run_instance_count(struct work *w, const struct endpoint *e)
 	                 "{\"metadata\":{\"resourceVersion\":\"%s\"},\"spec\":{\"replicas\":%" PRId32 "}}",
 	                 e->meta.resource_version, plan_desired(e)));
 	scale->rq.subresource = "scale";
+	send_next(r);
+}
+
+void run_service(struct work *w, const struct endpoint *e)
+{
+	struct arena a;
+	struct run *r;
+
+	arena_init(&a);
+	r = run_new(w, e, a, 1);
+	r->is_service = true;
+	w->op->service_runs++;
+	add_write(r, KIND_SERVICE, KUBE_CREATE, e->meta.name,
+	          body_text(&r->arena, workload_service(e, first_model(w->op, e))));
 	send_next(r);
 }
 
@@ -362,9 +372,30 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 	}
 }
 
+static bool may_write(const struct controller *op)
+{
+	return op->leads && (!op->options.may_write || op->options.may_write(op->options.may_write_arg));
+}
+
+void run_cancel(struct work *w)
+{
+	struct run *r = w->run;
+
+	if (!r)
+		return;
+	if (r->call) {
+		expect_verify(w, r->writes[r->next].kind, r->writes[r->next].name);
+		kube_call_cancel(r->call);
+	}
+	r->failed = true;
+	run_end(r, -1);
+}
+
 static void send_next(struct run *r)
 {
-	if (r->next < r->n_writes) {
+	if (r->next < r->n_writes && !may_write(r->w->op)) {
+		r->failed = true;
+	} else if (r->next < r->n_writes) {
 		r->call = kube_client_call(r->w->op->client, &r->writes[r->next].rq, on_written, r);
 		return;
 	}

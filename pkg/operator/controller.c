@@ -109,6 +109,23 @@ void controller_start(struct controller *op)
 	watches_start(op);
 }
 
+static int cancel_run(void *arg, const char *key, void *value)
+{
+	(void)arg;
+	(void)key;
+	run_cancel(value);
+	return 0;
+}
+
+void controller_lead(struct controller *op, bool leads)
+{
+	op->leads = leads;
+	if (leads && op->started)
+		store_each(controller_store(op, KIND_ENDPOINT), enqueue_backlog, op);
+	if (!leads)
+		map_each(&op->works, cancel_run, NULL);
+}
+
 static void free_work(void *w)
 {
 	work_free(w);

@@ -14,6 +14,10 @@ struct controller_options {
 	const char *ns; /* NULL: all namespaces */
 	enum node_autoscaler node_autoscaler;
 	const char *instance; /* host name, for Events */
+	/* Asked right before each write; false: the write is not sent. NULL: always true. */
+	bool (*may_write)(void *arg);
+	void *may_write_arg;
+	int64_t write_timeout_ms; /* what a write may take; 0: the client's default */
 };
 
 struct controller;
@@ -22,6 +26,9 @@ struct controller;
 struct controller *controller_new(struct loop *l, struct kube_client *c, struct metrics *m,
                                   const struct controller_options *o);
 void controller_start(struct controller *op);
+/* From now on it plans and writes; false: it stops, and cancels its writes in flight. What the watches show stays, so
+ * that a standby takes over without a new list. A controller begins without. */
+void controller_lead(struct controller *op, bool leads);
 /* Cancels what runs; a write in flight ends as it may, the next start looks at what it did. NULL is fine. */
 void controller_free(struct controller *op);
 

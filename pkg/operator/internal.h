@@ -84,8 +84,10 @@ struct controller {
 	struct controller_options options;
 	char *ns, *instance;
 	bool autoscaler_found;
-	bool started;  /* all watches are complete, autoscalers were looked for, planning has begun */
-	unsigned runs; /* works with a run */
+	bool started;          /* all watches are complete, autoscalers were looked for, planning has begun */
+	bool leads;            /* see controller_lead() */
+	unsigned runs;         /* works with a run */
+	unsigned service_runs; /* of these, such that create a Service */
 	struct controller_metrics *m;
 };
 
@@ -121,8 +123,12 @@ void work_free(struct work *w);
 void run_start(struct work *w, const struct endpoint *e, const struct plan_input *in,
                struct arena *plan_arena, const struct plan_output *out);
 void run_free(struct run *r); /* cancels */
+/* Ends the run of this work, if it has one. A write in flight is looked at before anything else is planned. */
+void run_cancel(struct work *w);
 void run_instance_count(struct work *w,
                         const struct endpoint *e); /* fills in spec.instanceCount through /scale */
+/* Creates the endpoint's Service, which run_wants_service() said is missing. */
+void run_service(struct work *w, const struct endpoint *e);
 bool run_wants_service(struct controller *op, const struct endpoint *e, struct work *w);
 /* reconcile.c: called when a run ended. */
 void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms);

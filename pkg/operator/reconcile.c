@@ -4,6 +4,8 @@
 
 /* Runs with writes under way; more endpoints wait in the queue, where a fresh change overtakes. */
 #define MAX_RUNS 48u
+#define MAX_SERVICE_RUNS 6u
+#define SERVICE_TURN_MS 100
 /* Looked at before sockets have their turn again. */
 #define MAX_BATCH 64u
 #define RETRY_AFTER_MAX_MS (30 * MS_PER_S)
@@ -70,6 +72,19 @@ static bool waits_for_leftovers(struct controller *op, const char *key, const st
 	return true;
 }
 
+/* The API server gives out cluster addresses one after the other: many asked for at once would time out. */
+static bool create_service(struct controller *op, const char *key, const struct endpoint *e, struct work *w)
+{
+	if (!run_wants_service(op, e, w))
+		return false;
+	if (op->service_runs < MAX_SERVICE_RUNS) {
+		run_service(w, e);
+		return true;
+	}
+	queue_add_at(op->queue, key, (struct mono){loop_now(op->loop).ms + SERVICE_TURN_MS});
+	return false;
+}
+
 /* Returns true when writes were started: then the key stays taken until reconcile_ended(). */
 static bool reconcile(struct controller *op, const char *key, const struct endpoint *e)
 {
@@ -92,10 +107,11 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	controller_metrics_status(op->m, e, &out.status);
 	wake_at(op, key, out.wake, now);
 	wake_for_refusals(w);
-	acting =
-		out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status) || run_wants_service(op, e, w);
+	acting = out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status);
 	if (acting)
 		run_start(w, e, &in, &a, &out);
+	else
+		acting = create_service(op, key, e, w);
 	arena_done(&a);
 	return acting;
 }
@@ -130,7 +146,7 @@ void reconcile_pump(void *arg)
 	struct mono now = loop_now(op->loop), next;
 	const char *key;
 
-	for (unsigned n = 0; n < MAX_BATCH && op->started && op->runs < MAX_RUNS; n++) {
+	for (unsigned n = 0; n < MAX_BATCH && op->started && op->leads && op->runs < MAX_RUNS; n++) {
 		char ns[KEY_SIZE];
 		const char *name;
 		const struct endpoint *e;
@@ -150,6 +166,6 @@ void reconcile_pump(void *arg)
 			queue_finish(op->queue, key, false, now);
 		}
 	}
-	if (op->started && op->runs < MAX_RUNS && queue_next(op->queue, now, &next))
+	if (op->started && op->leads && op->runs < MAX_RUNS && queue_next(op->queue, now, &next))
 		loop_timer_arm(op->pump, next.ms - now.ms);
 }

@@ -75,6 +75,7 @@ static void start(struct fixture *f)
 		loop, f->client, f->metrics,
 		&(struct controller_options){.ns = "ns", .node_autoscaler = f->autoscaler, .instance = "test"});
 	controller_start(f->op);
+	controller_lead(f->op, true);
 }
 
 static void stop(struct fixture *f)
@@ -111,7 +112,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const char created[] = "create p5=3, create g6=0, create Service, status";
+static const char created[] = "create p5=3, create g6=0, status, create Service";
 
 static json_t *deployment_of(struct fixture *f, const char *pool)
 {
@@ -295,7 +296,7 @@ static void test_room_that_another_pool_of_ours_has(void **state)
 		"{'name':'best','instanceType':'p5','priority':1,'nodeSelector':{'type':'p5','reserved':'yes'}},"
 		"{'name':'any','instanceType':'p5','priority':2,'nodeSelector':{'type':'p5'}}");
 	start(f);
-	expect(f, "create best=2, create any=0, create Service, status");
+	expect(f, "create best=2, create any=0, status, create Service");
 	stop(f);
 	scale(f, "best", 1);
 	scale(f, "any", 1);
@@ -316,7 +317,7 @@ static void test_a_create_whose_answer_is_lost(void **state)
 	start(f);
 	expect(f, "create p5=3!cut, look p5");
 	api_release(&f->api, KIND_DEPLOYMENT);
-	expect(f, "create g6=0, create Service, status");
+	expect(f, "create g6=0, status, create Service");
 }
 
 static void test_a_create_that_never_came(void **state)
@@ -329,7 +330,7 @@ static void test_a_create_that_never_came(void **state)
 	                                      .reason = "ServiceUnavailable"};
 	start(f);
 	expect(f, "create p5=3!cut, look Deployment!503, look Deployment!404, "
-	          "create p5=3, create g6=0, create Service, status");
+	          "create p5=3, create g6=0, status, create Service");
 }
 
 static void test_nothing_is_taken_away_on_an_old_view(void **state)
@@ -337,7 +338,7 @@ static void test_nothing_is_taken_away_on_an_old_view(void **state)
 	struct fixture *f = *state;
 	api_hold(&f->api, KIND_DEPLOYMENT);
 	start(f);
-	expect(f, created);
+	expect(f, "create p5=3, create g6=0, status");
 	put_refused(f, "a", "p5");
 	put_refused(f, "b", "p5");
 	put_refused(f, "c", "p5");
@@ -348,7 +349,7 @@ static void test_nothing_is_taken_away_on_an_old_view(void **state)
 	controller_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
 	expect(f, "look g6, look p5");
 	api_release(&f->api, KIND_DEPLOYMENT);
-	expect(f, "g6 0->3, p5 3->0, status");
+	expect(f, "g6 0->3, p5 3->0, status, create Service");
 }
 
 #define LOOKED_AT "instancepool_reconciles_total{result=\"unchanged\"} "
@@ -360,7 +361,7 @@ static void test_a_refused_template_is_remembered_and_mended(void **state)
 		f->api.faults[i] = (struct api_fault){
 			.method = "POST", .kind = KIND_DEPLOYMENT, .status = "422 Invalid", .reason = "Invalid"};
 	start(f);
-	expect(f, "create p5=3!422, create g6=3!422, create Service, status");
+	expect(f, "create p5=3!422, create g6=3!422, status, create Service");
 	assert_condition(f, "Stalled", "True TemplateRefused");
 	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:2")));
 	expect(f, "create p5=3, create g6=0, status");
@@ -387,7 +388,7 @@ static void test_a_server_that_is_not_ready(void **state)
 	                                      .message = "deployments.apps is forbidden: User \"x\" cannot "
 	                                                 "create resource \"deployments\" in API group \"apps\""};
 	start(f);
-	expect(f, "create p5=3!403, create p5=3, create g6=0, create Service, status");
+	expect(f, "create p5=3!403, create p5=3, create g6=0, status, create Service");
 	f->api.faults[0] = (struct api_fault){.method = "POST",
 	                                      .kind = KIND_SERVICE,
 	                                      .status = "429 Too Many Requests",
@@ -423,7 +424,7 @@ static void test_an_endpoint_that_goes_in_mid_run(void **state)
 	f->api.faults[0] =
 		(struct api_fault){.method = "POST", .kind = KIND_SERVICE, .applied = true, .hang = true};
 	start(f);
-	expect(f, "create p5=3, create g6=0, create Service!hang");
+	expect(f, "create p5=3, create g6=0, status, create Service!hang");
 	api_remove(&f->api, KIND_ENDPOINT, "llm");
 	expect(f, "");
 	exchange_end(f->api.hanging);
@@ -437,7 +438,7 @@ static void test_an_instance_count_that_is_not_set(void **state)
 	api_remove(&f->api, KIND_ENDPOINT, "llm");
 	put_endpoint(f, "", TWO_TYPES);
 	start(f);
-	expect(f, "scale=1, create p5=1, create g6=0, create Service, status");
+	expect(f, "scale=1, create p5=1, create g6=0, status, create Service");
 }
 
 /* Who provides nodes is known before the first plan: the scheduler's old refusals are no stock-out. */

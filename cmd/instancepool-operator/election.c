@@ -1,0 +1,110 @@
+#include "election.h"
+#include "base/mem.h"
+#include "kube/elector.h"
+
+struct election {
+	struct kube_client *client; /* of the lease alone: it must not wait behind other requests */
+	struct elector *elector;
+	struct controller *op;
+	struct metric *leader;
+	void (*finished)(void *arg);
+	void *arg;
+};
+
+static void on_started(void *arg)
+{
+	struct election *e = arg;
+
+	LOG_INFO("leading", LOG_STR("identity", elector_identity(e->elector)));
+	metric_set(e->leader, 1, NULL);
+	controller_lead(e->op, true);
+}
+
+static void on_stopped(void *arg)
+{
+	struct election *e = arg;
+
+	LOG_INFO("not leading any more, standing by");
+	metric_set(e->leader, 0, NULL);
+	controller_lead(e->op, false);
+}
+
+static void on_holder(void *arg, const char *identity)
+{
+	(void)arg;
+	LOG_INFO("the lease has a new holder", LOG_STR("holder", identity));
+}
+
+static void on_trouble(void *arg, const struct err *err)
+{
+	(void)arg;
+	LOG_WARN("leader election has trouble and goes on trying", LOG_ERR(err));
+}
+
+static void on_finished(void *arg)
+{
+	struct election *e = arg;
+
+	e->finished(e->arg);
+}
+
+struct election *election_new(struct loop *l, const struct kube_config *config, const struct flags *f,
+                              struct metrics *m, void (*finished)(void *arg), void *arg, struct err *err)
+{
+	struct election *e = xcalloc(1, sizeof(*e));
+	const char *ns = f->lease_ns ? f->lease_ns : config->namespace;
+
+	e->finished = finished;
+	e->arg = arg;
+	e->leader = metrics_gauge(m, "instancepool_leader", "1 while this process leads.", 0, NULL);
+	e->client = kube_client_new(
+		l, config, &(struct kube_client_options){.user_agent = "instancepool-operator/" INSTANCEPOOL_VERSION},
+		err);
+	if (e->client)
+		e->elector = elector_new(
+			e->client,
+			&(struct elector_options){.ns = str_empty(ns) ? "default" : ns,
+		                              .name = f->lease_name,
+		                              .lease_duration_ms = f->lease_duration_ms,
+		                              .renew_deadline_ms = f->renew_deadline_ms,
+		                              .retry_period_ms = f->retry_period_ms},
+			&(struct elector_handler){on_started, on_stopped, on_holder, on_trouble, on_finished, e}, err);
+	if (!e->elector) {
+		election_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void election_start(struct election *e, struct controller *op)
+{
+	e->op = op;
+	elector_start(e->elector);
+}
+
+void election_stop(struct election *e)
+{
+	elector_stop(e->elector);
+}
+
+void election_free(struct election *e)
+{
+	if (!e)
+		return;
+	elector_free(e->elector);
+	kube_client_free(e->client);
+	free(e);
+}
+
+bool election_may_write(void *election)
+{
+	const struct election *e = election;
+
+	return elector_may_write(e->elector);
+}
+
+/* A write that began while we led has to arrive before another can lead. */
+int64_t election_write_timeout_ms(const struct flags *f)
+{
+	return f->lease_duration_ms - f->renew_deadline_ms;
+}
