@@ -2,6 +2,7 @@
 #include <string.h>
 #include "base/jread.h"
 #include "base/json.h"
+#include "base/random.h"
 
 #define RETRY_PERIOD_MIN_MS 100
 #define RETRY_AFTER_MAX_MS (30 * MS_PER_S) /* a longer wait would be a server's mistake */
@@ -18,16 +19,6 @@ static struct lease_effect *emit(struct out *o, enum lease_effect_type type)
 		abort();
 	o->fx[o->n] = (struct lease_effect){.type = type};
 	return &o->fx[o->n++];
-}
-
-/* splitmix64, Vigna: good enough for jitter with any seed. */
-static int64_t random_between(struct lease *l, int64_t low, int64_t high)
-{
-	uint64_t z = l->random += UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	z ^= z >> 31;
-	return low + (int64_t)(z % (uint64_t)(high - low + 1));
 }
 
 int lease_options_check(const struct lease_options *o, struct err *err)
@@ -133,7 +124,7 @@ static void rest(struct lease *l, struct mono now, int64_t ms)
 static int64_t pace(struct lease *l)
 {
 	int64_t period_ms = l->options.retry_period_ms;
-	return random_between(l, period_ms / 2, period_ms * 9 / 10);
+	return random_between(&l->random, period_ms / 2, period_ms * 9 / 10);
 }
 
 static void rest_after_failure(struct lease *l, const struct lease_input *in, struct mono now)

@@ -1,5 +1,6 @@
 #include "kube/reflector.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/str.h"
 
 #define BACKOFF_BASE_MS INT64_C(800)
@@ -24,16 +25,6 @@ static struct reflector_effect *emit(struct out *o, enum reflector_effect_type t
 		abort();
 	o->fx[o->n] = (struct reflector_effect){.type = type};
 	return &o->fx[o->n++];
-}
-
-/* splitmix64, Vigna: good enough for jitter with any seed. */
-static int64_t random_between(struct reflector *r, int64_t low, int64_t high)
-{
-	uint64_t z = r->random += UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	z ^= z >> 31;
-	return low + (int64_t)(z % (uint64_t)(high - low + 1));
 }
 
 void reflector_init(struct reflector *r, uint64_t seed)
@@ -76,7 +67,7 @@ static void open_call(struct reflector *r, enum reflector_state state, struct mo
 	}
 	/* Random, so that the watches of many clients do not end together. */
 	emit(o, state == REFLECTOR_WATCH ? REFLECTOR_FX_OPEN_WATCH : REFLECTOR_FX_OPEN_STREAM_LIST)->timeout_s =
-		random_between(r, 300, 600);
+		random_between(&r->random, 300, 600);
 }
 
 static void begin_list(struct reflector *r, struct mono now, struct out *o)
@@ -103,7 +94,7 @@ static int64_t backoff(struct reflector *r, int64_t max_ms)
 		ms *= 2;
 	if (ms > max_ms)
 		ms = max_ms;
-	return random_between(r, ms / 2, ms);
+	return random_between(&r->random, ms / 2, ms);
 }
 
 /* After a failure: `next` when the back-off is over. */
@@ -210,7 +201,7 @@ static void on_end(struct reflector *r, const struct err *e, struct mono now, st
 	} else if (e->http_status >= 429 && e->retry_after_ms >= MS_PER_S) {
 		int64_t ms = e->retry_after_ms < RETRY_AFTER_MAX_MS ? e->retry_after_ms : RETRY_AFTER_MAX_MS;
 		/* Not earlier than told, and not all at the same moment. */
-		wait_for(r, r->state, ms + random_between(r, 0, ms / 10), o);
+		wait_for(r, r->state, ms + random_between(&r->random, 0, ms / 10), o);
 	} else {
 		retry(r, r->state, is_away(r, e) ? BACKOFF_MAX_AWAY_MS : BACKOFF_MAX_OTHER_MS, o);
 	}
