@@ -43,7 +43,7 @@ enum endpoint_phase {             /* the order is that of endpoint_phase_name() 
 };
 const char *endpoint_phase_name(enum endpoint_phase p);
 
-/* Why instances of a pool wait: DESIGN table "cause". The names are the API's `reason`. */
+/* Why instances of a pool wait (docs/design/capacity-signals.md). The names are the API's `reason`. */
 enum pool_reason {
 	REASON_NONE,         /* nothing waits, and no strike is remembered */
 	REASON_PENDING,      /* asked for; nobody has said anything yet */

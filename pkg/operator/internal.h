@@ -95,7 +95,7 @@ struct controller {
 void watches_start(struct controller *op);
 void controller_enqueue(struct controller *op, const char *ns, const char *name, enum queue_priority p);
 const struct store *controller_store(const struct controller *op, enum kind kind);
-/* operator.c: the watches are complete. */
+/* controller.c: the watches are complete. */
 void controller_synced(struct controller *op);
 
 /* observe.c: everything plan() needs, from the stores; arrays and sentences in the arena. */

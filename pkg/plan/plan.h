@@ -1,9 +1,8 @@
 #pragma once
-/* The planner: how many instances in which pool, and why. A pure function; the operator, the simulator, the offline `plan`
- * command and the golden tests run this one. Its memory is the endpoint's status, given in and given back.
+/* The planner: how many instances in which pool, and why. A pure function; the operator and the golden tests
+ * run this one. Its memory is the endpoint's status, given in and given back.
  *
- * Rules (numbers as in the design): 1 fill, 2 move on, 3 the walk, 4 trying again, 5 scale-in, 6 rebalance, 7 late and
- * lost, 8 victims. */
+ * Rules (numbers as in docs/design/planner.md): 1 fill, 2 move on, 3 the walk, 4 trying again, 5 scale-in, 6 late. */
 #include "api/endpoint.h"
 #include "base/arena.h"
 #include "plan/classify.h"

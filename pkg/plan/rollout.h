@@ -1,8 +1,8 @@
 #pragma once
 /* How many instances of the new generation are asked for while older ones still serve. Pure. Today: one instance at a
  * time (surge 1; where no room for a surge is to be had because the pool is full of our own older instances, one is
- * taken away first). Blue/green, rolling batches, bakes and alarms (DESIGN section 7) get their place here: they decide
- * targets per fleet, and plan() fills each target. */
+ * taken away first). Blue/green, rolling batches, bakes and alarms get their place here: they decide targets
+ * per fleet, and plan() fills each target. */
 #include <stdbool.h>
 #include <stdint.h>
 
