@@ -51,9 +51,17 @@ static void on_finished(void *arg)
 struct election *election_new(struct loop *l, const struct kube_config *config, const struct flags *f,
                               struct metrics *m, void (*finished)(void *arg), void *arg, struct err *err)
 {
-	struct election *e = xcalloc(1, sizeof(*e));
+	struct election *e;
 	const char *ns = f->lease_ns ? f->lease_ns : config->namespace;
 
+	if (election_write_timeout_ms(f) < MS_PER_S) {
+		err_set(err, ERR_INVALID,
+		        "--leader-elect-lease-duration must be at least 1 s longer than "
+		        "--leader-elect-renew-deadline: that "
+		        "is the time that a write has to arrive");
+		return NULL;
+	}
+	e = xcalloc(1, sizeof(*e));
 	e->finished = finished;
 	e->arg = arg;
 	e->leader = metrics_gauge(m, "instancepool_leader", "1 while this process leads.", 0, NULL);

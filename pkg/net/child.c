@@ -76,11 +76,11 @@ static void finish_if_over(struct child *c)
 		finish(c);
 }
 
-/* With all of its session: a wrapper script alone would leave the real program behind. */
-static void kill_session(const struct child *c)
+/* With all of its session: a wrapper script alone would leave the real program behind. False where there is nothing to
+ * wait for: it has ended, or it is another user's by now and cannot be killed. */
+static bool kill_session(const struct child *c)
 {
-	if (!c->exited)
-		kill(-c->process.pid, SIGKILL);
+	return !c->exited && kill(-c->process.pid, SIGKILL) == 0;
 }
 
 static void on_timer(void *arg)
@@ -214,9 +214,9 @@ void child_cancel(struct child *c)
 	if (!c)
 		return;
 	pid_t pid = c->process.pid;
-	kill_session(c);
+	bool killed = kill_session(c);
 	close_all(c);
 	/* libuv has just stopped to look after it. It is killed: this does not take long. */
-	if (!c->exited)
+	if (killed)
 		waitpid(pid, NULL, 0);
 }

@@ -187,6 +187,8 @@ CURLcode http_conf_apply(const struct http_conf *conf, CURL *easy)
 {
 	CURLcode rc = CURLE_OK;
 	SET(CURLOPT_NOSIGNAL, 1L);
+	/* A call that ends while its host is looked up does not wait for the resolver, which may take half a minute. */
+	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, conf->tls ? "https" : "http");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SET(CURLOPT_PIPEWAIT, 1L);

@@ -240,7 +240,7 @@ static int remove_if_prefixed(void *arg, const char *key, void *value)
 {
 	const struct prefix *p = arg;
 	size_t len = strlen(p->text);
-	if (strncmp(key, p->text, len) == 0 && (key[len] == ',' || key[len] == '\0')) {
+	if (len == 0 || (strncmp(key, p->text, len) == 0 && (key[len] == ',' || key[len] == '\0'))) {
 		map_remove(&p->metric->series, key);
 		free(value);
 	}
@@ -249,7 +249,7 @@ static int remove_if_prefixed(void *arg, const char *key, void *value)
 
 void metric_remove_matching(struct metric *m, size_t n, const char *const *values)
 {
-	assert(n > 0 && n <= m->n_labels);
+	assert(n <= m->n_labels);
 	struct prefix prefix = {m, label_text(m, n, values)};
 	if (!buf_failed(&m->registry->key)) /* else no series has such values */
 		map_each(&m->series, remove_if_prefixed, &prefix);

@@ -32,7 +32,7 @@ void metric_observe(struct metric *m, double value, const char *const *values); 
 void metric_remove(struct metric *m, const char *const *values);                /* a series that is over */
 /* 0 when there is no such series; of a histogram the number of observations. For tests. */
 double metric_get(const struct metric *m, const char *const *values);
-/* Removes every series whose first n labels have these values (all pools of a deleted endpoint, say). */
+/* Removes every series whose first n labels have these values (all pools of a deleted endpoint, say); n 0: every series. */
 void metric_remove_matching(struct metric *m, size_t n, const char *const *values);
 
 /* Called before each exposition, to set gauges that are read and not counted. */

@@ -117,13 +117,27 @@ static int cancel_run(void *arg, const char *key, void *value)
 	return 0;
 }
 
+/* Also what was deleted while another led: there may be something to forget. */
+static int enqueue_known(void *arg, const char *key, void *value)
+{
+	const struct work *w = value;
+
+	(void)key;
+	controller_enqueue(arg, w->ns, w->name, QUEUE_BACKLOG);
+	return 0;
+}
+
 void controller_lead(struct controller *op, bool leads)
 {
 	op->leads = leads;
-	if (leads && op->started)
+	if (leads && op->started) {
 		store_each(controller_store(op, KIND_ENDPOINT), enqueue_backlog, op);
-	if (!leads)
+		map_each(&op->works, enqueue_known, op);
+	}
+	if (!leads) {
 		map_each(&op->works, cancel_run, NULL);
+		controller_metrics_forget_all(op->m);
+	}
 }
 
 static void free_work(void *w)

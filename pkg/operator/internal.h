@@ -145,3 +145,4 @@ void controller_metrics_status(struct controller_metrics *m, const struct endpoi
 void controller_metrics_changed(struct controller_metrics *m, const struct endpoint *before,
                                 const struct endpoint *after);
 void controller_metrics_forget(struct controller_metrics *m, const char *ns, const char *name);
+void controller_metrics_forget_all(struct controller_metrics *m); /* from now on another leader tells */

@@ -109,14 +109,24 @@ void controller_metrics_changed(struct controller_metrics *m, const struct endpo
 	}
 }
 
+static void remove_matching(struct controller_metrics *m, size_t n, const char *const *values)
+{
+	metric_remove_matching(m->desired, n, values);
+	metric_remove_matching(m->instances, n, values);
+	metric_remove_matching(m->starting, n, values);
+	metric_remove_matching(m->waiting, n, values);
+	metric_remove_matching(m->back_off, n, values);
+	metric_remove_matching(m->out_of_capacity, n, values);
+}
+
 void controller_metrics_forget(struct controller_metrics *m, const char *ns, const char *name)
 {
 	const char *endpoint[] = {ns, name};
 
-	metric_remove_matching(m->desired, 2, endpoint);
-	metric_remove_matching(m->instances, 2, endpoint);
-	metric_remove_matching(m->starting, 2, endpoint);
-	metric_remove_matching(m->waiting, 2, endpoint);
-	metric_remove_matching(m->back_off, 2, endpoint);
-	metric_remove_matching(m->out_of_capacity, 2, endpoint);
+	remove_matching(m, ARRAY_LEN(endpoint), endpoint);
+}
+
+void controller_metrics_forget_all(struct controller_metrics *m)
+{
+	remove_matching(m, 0, NULL);
 }

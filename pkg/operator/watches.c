@@ -11,7 +11,8 @@ void controller_enqueue(struct controller *op, const char *ns, const char *name,
 {
 	char key[KEY_SIZE];
 
-	if (!op->started || str_empty(name)) /* all are looked at when it starts */
+	/* All are looked at when it starts, and when it leads. */
+	if (!op->started || !op->leads || str_empty(name))
 		return;
 	key_format(key, ns, name);
 	queue_add(op->queue, key, p);
@@ -36,7 +37,7 @@ static void endpoint_changed(void *arg, const void *before, const void *after)
 		enqueue_endpoint(op, after);
 		return;
 	}
-	if (after)
+	if (after && op->leads) /* others count while they lead */
 		controller_metrics_changed(op->m, before, after);
 	enqueue_endpoint(op, before);
 }

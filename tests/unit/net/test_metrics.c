@@ -157,6 +157,10 @@ static void series_can_be_removed(void **state)
 	metric_remove_matching(g, 2, POOL("b", "y"));
 	metric_remove_matching(g, 2, POOL("b", "x"));
 	assert_written(m, "");
+	metric_set(g, 1, POOL("a", "x"));
+	metric_set(g, 1, POOL("", ""));
+	metric_remove_matching(g, 0, NULL);
+	assert_written(m, "");
 	metrics_free(m);
 }
 

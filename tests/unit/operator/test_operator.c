@@ -478,6 +478,46 @@ static void test_the_end_in_mid_run(void **state)
 	run_for(f, QUIET_MS, NULL);
 }
 
+#define DESIRED "instancepool_desired_instances{namespace=\"ns\",endpoint=\"llm\"} "
+
+/* Its write is called back, then another leads: it looks on, tells nothing, and keeps nothing of what comes and goes. */
+static void test_standing_by(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] =
+		(struct api_fault){.method = "POST", .kind = KIND_SERVICE, .applied = true, .hang = true};
+	start(f);
+	expect(f, "create p5=3, create g6=0, status, create Service!hang");
+	assert_int_equal(metric_of(f, DESIRED), 3);
+	controller_lead(f->op, false);
+	expect(f, "look Service");
+	assert_int_equal(metric_of(f, DESIRED), -1);
+	size_t depth = queue_depth(f->op->queue);
+	for (int i = 0; i < 20; i++) {
+		CLEANUP_FREE char *name = xasprintf("other-%d", i);
+		CLEANUP_FREE char *text =
+			xasprintf("{'metadata':{'name':'%s','generation':1},'spec':{'modelName':'llm',"
+		              "'instanceCount':1,'instancePools':[" TWO_TYPES "]}}",
+		              name);
+		api_put(&f->api, KIND_ENDPOINT, api_json(text));
+		api_remove(&f->api, KIND_ENDPOINT, name);
+	}
+	put_serving(f, "a", "p5");
+	expect(f, "");
+	assert_int_equal(queue_depth(f->op->queue), depth);
+	controller_lead(f->op, true);
+	expect(f, "status");
+	assert_int_equal(metric_of(f, DESIRED), 3);
+	/* What went while another led is forgotten by who leads again. */
+	controller_lead(f->op, false);
+	api_remove(&f->api, KIND_ENDPOINT, "llm");
+	expect(f, "");
+	assert_int_equal(map_count(&f->op->works), 1);
+	controller_lead(f->op, true);
+	expect(f, "");
+	assert_int_equal(map_count(&f->op->works), 0);
+}
+
 static int setup_server(void **state)
 {
 	(void)state;
@@ -516,6 +556,7 @@ int main(void)
 		TEST(test_an_instance_count_that_is_not_set),
 		TEST(test_a_node_autoscaler_is_found_first),
 		TEST(test_the_end_in_mid_run),
+		TEST(test_standing_by),
 	};
 	return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }
