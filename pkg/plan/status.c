@@ -124,9 +124,10 @@ static const char *summary(struct planning *pl)
 	return *text ? text : "none";
 }
 
+/* Has it given all that it has? One that took its instances and only starts them may well give more. */
 static bool was_tried(const struct pool_plan *p)
 {
-	return p->status.state == POOL_BACK_OFF || p->status.strikes > 0 || p->bound > 0 || pool_cap(p) == 0 ||
+	return p->status.state == POOL_BACK_OFF || p->status.strikes > 0 || p->bound >= pool_cap(p) ||
 	       p->seen->blocked;
 }
 
