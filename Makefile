@@ -1,4 +1,5 @@
-# make build | test | unit | e2e | lint | fmt | fuzz | demo | install | clean      BUILD=debug|release|asan  CC=gcc|clang
+# make build | test | unit | corpus | e2e | lint | fmt | fuzz | demo | bench | examples | deps | install | clean
+# BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
@@ -85,11 +86,22 @@ $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS) -lcmocka
 
+# The programs of the documents: always compiled, so that they stay true.
+EXAMPLES := $(patsubst docs/examples/%.c,$(OUT)/examples/%,$(wildcard docs/examples/*.c))
+
+$(OUT)/examples/%: $(OUT)/docs/examples/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS)
+
+.PHONY: examples
+examples: $(EXAMPLES)
+
 -include $(shell find build -name '*.d' 2>/dev/null)
 
 # Unit programs run two at a time; UNIT_WRAPPER="valgrind ..." puts a program before each.
 .PHONY: unit
-unit: $(UNIT_BIN)
+unit: $(UNIT_BIN) $(EXAMPLES)
 	@hack/run-units $(UNIT_BIN)
 
 # Each fuzz target over its corpus, as a plain program: part of `make test`.
@@ -104,7 +116,7 @@ $(OUT)/fuzz/%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/driver.o $(LIBS)
 corpus: $(FUZZ_BIN)
 	@for f in $(FUZZ_BIN); do $$f tests/fuzz/corpus/$$(basename $$f) || exit 1; done
 
-# libFuzzer on every target, FUZZ_SECONDS each; what it finds is kept in the corpus.
+# libFuzzer on every target, FUZZ_SECONDS each; new inputs are kept in build/fuzz-corpus.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz:
@@ -136,6 +148,13 @@ fmt:
 demo: deps
 	@$(MAKE) --no-print-directory build
 	@hack/demo
+
+# This operator beside a Go one, on a cluster of their own. BENCH_ENDPOINTS=100 is the short form.
+BENCH_ENDPOINTS ?= 1000
+.PHONY: bench
+bench: deps
+	@$(MAKE) --no-print-directory BUILD=release CC=gcc build/release-gcc/bin/instancepool-operator
+	@BENCH_ENDPOINTS=$(BENCH_ENDPOINTS) hack/bench
 
 .PHONY: install
 install: build

@@ -35,12 +35,12 @@ node_free_numbers() {
 	done
 }
 
-# node_manifest TYPE GPUS BEHAVIOUR LABELS-JSON: a List, from names on stdin.
+# node_manifest TYPE GPUS BEHAVIOUR LABELS-JSON PODS: a List, from names on stdin.
 node_manifest() {
 	local annotation=fake
 	[[ $3 == instant ]] || annotation=$3
-	jq -R -n --arg type "$1" --argjson gpus "$2" --arg annotation "$annotation" --argjson labels "$4" '
-		({cpu: "192", memory: "2Ti", pods: "110"}
+	jq -R -n --arg type "$1" --argjson gpus "$2" --arg annotation "$annotation" --argjson labels "$4" --arg pods "$5" '
+		({cpu: "192", memory: "2Ti", pods: $pods}
 			+ if $gpus > 0 then {"nvidia.com/gpu": ($gpus | tostring)} else {} end) as $room
 		| {apiVersion: "v1", kind: "List", items: [inputs | {
 			apiVersion: "v1", kind: "Node",
@@ -73,13 +73,13 @@ in_batches() {
 	done
 }
 
-# node_create TYPE GPUS BEHAVIOUR LABELS-JSON NAME...: prints the names that were
-# created; one that another caller took meanwhile is passed over.
+# node_create TYPE GPUS BEHAVIOUR LABELS-JSON PODS NAME...: prints the names that
+# were created; one that another caller took meanwhile is passed over.
 node_create() {
-	local type=$1 gpus=$2 behaviour=$3 labels=$4 errors
-	shift 4
+	local type=$1 gpus=$2 behaviour=$3 labels=$4 pods=$5 errors
+	shift 5
 	errors=$(mktemp)
-	if ! printf '%s\n' "$@" | node_manifest "$type" "$gpus" "$behaviour" "$labels" |
+	if ! printf '%s\n' "$@" | node_manifest "$type" "$gpus" "$behaviour" "$labels" "$pods" |
 		node_kubectl create -f - -o name 2>"$errors" | sed 's,^node/,,' &&
 		grep -qv AlreadyExists "$errors"; then
 		cat "$errors" >&2
@@ -101,15 +101,15 @@ nodes_ready() {
 		| $ARGS.positional - $ready == []' --args "$@" >/dev/null
 }
 
-# node_add TYPE PREFIX COUNT GPUS BEHAVIOUR LABELS-JSON: prints the new names.
+# node_add TYPE PREFIX COUNT GPUS BEHAVIOUR LABELS-JSON PODS: prints the new names.
 node_add() {
-	local type=$1 prefix=$2 count=$3 gpus=$4 behaviour=$5 labels=$6
+	local type=$1 prefix=$2 count=$3 gpus=$4 behaviour=$5 labels=$6 pods=$7
 	local -a names=()
 	local tries=0 new
 	while ((${#names[@]} < count)); do
 		((++tries <= 20)) || die "other callers keep taking the names $prefix-*"
 		new=$(node_free_numbers "$prefix" $((count - ${#names[@]})) |
-			sed "s/^/$prefix-/" | in_batches 10 node_create "$type" "$gpus" "$behaviour" "$labels")
+			sed "s/^/$prefix-/" | in_batches 10 node_create "$type" "$gpus" "$behaviour" "$labels" "$pods")
 		[[ -z $new ]] || mapfile -t -O "${#names[@]}" names <<<"$new"
 	done
 	((${#names[@]})) || return 0
