@@ -20,10 +20,10 @@ load helpers
 	never_seen pods ".metadata.labels[\"inference.instancepool.dev/instance-type\"] == \"$G6\""
 }
 
-@test "an endpoint with instanceType is a list of one pool, and a leading ml. means nothing" {
-	nodes "$P5" 1
+@test "an endpoint with instanceType is a list of one pool, and a leading ml. means nothing (real-life nodes)" {
+	real_life_nodes "$P5" 1
 	operator_start
-	apply_model llm
+	READY_AFTER=2s apply_model llm
 	apply_endpoint llm <<YAML
 modelName: llm
 instanceType: ml.$P5

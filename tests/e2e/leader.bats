@@ -27,11 +27,11 @@ start_two() {
 	AT_END=(kubectl -n instancepool-system delete lease "$NS" --ignore-not-found)
 }
 
-@test "the leader is killed: within 17 s the standby goes on, without a new list" {
+@test "the leader is killed: within 17 s the standby goes on, without a new list (real-life nodes)" {
 	start_two
-	nodes "$P5" 1
-	nodes "$G6" 2
-	apply_model llm
+	real_life_nodes "$P5" 1
+	real_life_nodes "$G6" 2
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
 	two_pools llm 2
 	settles 20 llm 1 1
 	before=$(lists)
@@ -39,34 +39,34 @@ start_two() {
 	wait "$LEADER" 2>/dev/null || true
 	k scale ipe llm --replicas 3 >/dev/null
 	wait_for 17 "the standby to lead" leads
-	settles 10 llm 1 2
+	settles 20 llm 1 2
 	[[ $(lists) == "$before" ]]
 }
 
-@test "the leader is asked to go: the standby goes on at once" {
+@test "the leader is asked to go: the standby goes on at once (real-life nodes)" {
 	start_two
-	nodes "$P5" 2
-	apply_model llm
+	real_life_nodes "$P5" 2
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
 	two_pools llm 1
-	settles 10 llm 1 0
+	settles 20 llm 1 0
 	kill -TERM "$LEADER"
 	wait_for 3 "the standby to lead" leads
 	wait "$LEADER"
 	k scale ipe llm --replicas 2 >/dev/null
-	settles 10 llm 2 0
+	settles 20 llm 2 0
 }
 
-@test "a leader that was suspended for 20 s writes nothing after the lease has passed on" {
+@test "a leader that was suspended for 20 s writes nothing after the lease has passed on (real-life nodes)" {
 	need_audit_log
 	start_two
-	nodes "$P5" 3
-	apply_model llm
+	real_life_nodes "$P5" 3
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
 	two_pools llm 1
-	settles 10 llm 1 0
+	settles 20 llm 1 0
 	kill -STOP "$LEADER"
 	wait_for 20 "the standby to lead" leads
 	k scale ipe llm --replicas 3 >/dev/null
-	settles 10 llm 3 0
+	settles 20 llm 3 0
 	sleep 2
 	before=$(writes | wc -l)
 	kill -CONT "$LEADER"
