@@ -291,14 +291,16 @@ static void looked_at_name(void *arg, enum kube_outcome outcome, const struct ku
 {
 	struct run *r = arg;
 	const struct write *w = &r->writes[r->next];
+	CLEANUP_ARENA struct arena scratch;
 	struct err ignored = ERR_INIT;
-	struct service *seen = NULL; /* what is read of it, all kinds have */
+	struct objmeta meta = {0};
+	bool seen;
 
 	(void)outcome;
 	r->call = NULL;
-	if (err->code == ERR_NONE)
-		seen = service_decode(reply->body, &ignored);
-	if (seen && !str_eq(seen->meta.owner_uid, r->ref.uid)) {
+	arena_init(&scratch);
+	seen = err->code == ERR_NONE && objmeta_read(reply->body, &scratch, &meta, &ignored) == 0;
+	if (seen && !str_eq(meta.owner_uid, r->ref.uid)) {
 		refuse(r, w, "NameTaken", "exists and belongs to somebody else; it is left alone");
 		LOG_WARN("name is taken by a foreign object", LOG_STR("endpoint", r->w->key),
 		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name));
@@ -306,9 +308,8 @@ static void looked_at_name(void *arg, enum kube_outcome outcome, const struct ku
 		refuse(r, w, "LabelMissing",
 		       "has lost its label " LABEL_ENDPOINT ": put it back, or delete the object");
 	} else if (seen) {
-		expect_version(r->w, w->kind, w->name, seen->meta.resource_version);
+		expect_version(r->w, w->kind, w->name, meta.resource_version);
 	}
-	view_free(seen);
 	/* The plan was made without knowing this: make it anew. */
 	r->failed = true;
 	run_end(r, 0);
