@@ -141,12 +141,13 @@ void kube_client_note_answer(struct kube_client *c, const char *verb, const stru
 
 static const struct jfield identity_fields[] = {{"metadata", J_OBJECT, 0, .sub = objmeta_fields}, {0}};
 
-/* 4xx: the server refused before it did anything. 5xx can come from a proxy, from a server that went on after
- * its deadline, or from one that could not read back what it wrote. */
+/* 4xx: the server refused before it did anything; what was sent twice it may have refused because the first had its
+ * effect. 5xx can come from a proxy, from a server that went on after its deadline, or from one that could not read
+ * back what it wrote. */
 static enum kube_outcome outcome_of(bool mutates, bool answered, const struct http_response *r)
 {
 	bool ok = answered && r->status >= 200 && r->status < 300;
-	bool refused = answered ? r->status >= 400 && r->status < 500 : !r->sent;
+	bool refused = answered ? r->status >= 400 && r->status < 500 && !r->sent_again : !r->sent;
 	if (ok)
 		return KUBE_DONE;
 	return mutates && !refused ? KUBE_UNKNOWN : KUBE_NOT_DONE;
@@ -163,6 +164,7 @@ static void on_http_done(void *arg, const struct http_response *r, const struct 
 	arena_init(&scratch);
 	if (answered && outcome != KUBE_DONE) {
 		kube_status_to_err(r->status, r->retry_after_ms, r->body, &failure);
+		transport_explain(call->client->transport, &failure);
 	} else if (answered && call->verb != KUBE_LIST) {
 		struct err ignored = ERR_INIT;
 		if (jread(identity_fields, r->body, &scratch, &meta, &ignored) < 0)

@@ -10,7 +10,7 @@
 struct kube_client;
 
 /* What became of a mutation. UNKNOWN: it may or may not have been applied (a reset, a timeout, any 5xx after
- * the request left); observe the object again, never repeat blindly. */
+ * the request left, or a 4xx where libcurl had sent it twice); observe the object again, never repeat blindly. */
 enum kube_outcome { KUBE_DONE, KUBE_NOT_DONE, KUBE_UNKNOWN };
 const char *kube_outcome_name(enum kube_outcome o); /* "done", "not_done", "unknown" */
 

@@ -171,6 +171,7 @@ static void deliver(struct http_client *c)
 			.body = buf_slice(&call->body),
 			.content_type = "",
 			.sent = call->sent,
+			.sent_again = call->sent_again,
 		};
 		if (r.status != 0) {
 			char *type = NULL;

@@ -59,6 +59,7 @@ struct http_response {
 	struct slice body;        /* collected; valid during the callback; empty where on_data took it */
 	const char *content_type; /* valid during the callback; "" if none */
 	bool sent;                /* something of the request may have reached the server */
+	bool sent_again;          /* libcurl sent it more than once, by itself; the answer is to the last */
 };
 
 struct http_callbacks {

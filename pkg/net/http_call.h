@@ -32,7 +32,7 @@ struct http_call {
 	struct loop_timer *timer; /* for both deadlines; NULL when there is none */
 	struct mono deadline, last_byte;
 	long connects; /* made for this call so far */
-	bool sent;
+	bool sent, sent_again;
 	bool canceled;         /* by the caller while libcurl was on the stack; freed when it is not */
 	enum err_code stopped; /* why a callback of ours ended the transfer, else ERR_NONE */
 	int status;
