@@ -15,7 +15,8 @@
 #include "kube/client.h"
 
 #define SCRIPTED_SERVER "tests/unit/kube/scripted_server.py"
-#define PATIENCE_MS 20000 /* a sanitized build on a busy machine */
+#define PYTHON "/usr/bin/python3" /* Debian's, which has the packages of hack/install-deps.sh */
+#define PATIENCE_MS 20000         /* a sanitized build on a busy machine */
 
 struct server {
 	pid_t pid;
@@ -44,10 +45,10 @@ static inline void server_start(struct server *s, const char *script)
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-	char python[] = "python3", path[] = SCRIPTED_SERVER;
-	char *argv[] = {python, path, NULL};
+	char python[] = PYTHON, no_cache[] = "-B", path[] = SCRIPTED_SERVER;
+	char *argv[] = {python, no_cache, path, NULL};
 	*s = (struct server){0};
-	assert_int_equal(posix_spawnp(&s->pid, python, &actions, NULL, argv, environ), 0);
+	assert_int_equal(posix_spawn(&s->pid, python, &actions, NULL, argv, environ), 0);
 	posix_spawn_file_actions_destroy(&actions);
 	close(in[0]);
 	close(out[1]);
@@ -73,6 +74,12 @@ static inline void server_start(struct server *s, const char *script)
 	s->port = (int)port;
 	str_format(s->url, sizeof(s->url), "http://127.0.0.1:%d", s->port);
 	assert_int_equal(fcntl(s->out, F_SETFL, O_NONBLOCK), 0);
+}
+
+/* What hangs goes on, and nothing hangs any more. */
+static inline void server_go_on(struct server *s)
+{
+	assert_int_equal(write(s->in, "\n", 1), 1);
 }
 
 /* Reads what the server has seen so far. */
@@ -107,7 +114,9 @@ static inline void server_done(struct server *s)
 }
 
 /* A member of request number n: "request", "body", "type", "authorization", "host", "connection" (another for
- * each), "sni", "client" (the certificate's name). "" when there was no such request, or it has no such thing. */
+ * each), "protocol", "sni", "client" (the certificate's name), "goaway" (of its answer), "ms" (when it came, on the
+ * monotonic clock), "connections" and "in_flight" (how many there were then, itself included). "" when there was no
+ * such request, or it has no such thing. */
 static inline const char *server_saw(const struct server *s, size_t n, const char *member)
 {
 	const char *text = json_string_value(json_object_get(json_array_get(s->requests, n), member));

@@ -1,14 +1,10 @@
-/* Connections that have gone silent, over HTTP/2: nginx in front of a scripted server that does not answer. */
+/* Connections that have gone silent, over HTTP/2. */
 #include "kube/transport.h"
 #include "tls_files.h"
-
-#define PORT 20460
 
 struct fixture {
 	struct folder files;
 	struct server server;
-	char address[16]; /* of 127.0.0.0/8, this process's own */
-	pid_t nginx;
 	struct patient_loop loop;
 	struct transport *transport;
 };
@@ -19,7 +15,6 @@ struct answer {
 	unsigned n_data, n_done;
 	struct err err;
 	int status;
-	char body[64];
 };
 
 static void on_done(void *arg, const struct http_response *r, const struct err *err)
@@ -28,7 +23,6 @@ static void on_done(void *arg, const struct http_response *r, const struct err *
 	a->n_done++;
 	a->err = *err;
 	a->status = r->status;
-	str_format(a->body, sizeof(a->body), SLICE_FMT, SLICE_ARG(r->body));
 	loop_stop(a->loop);
 }
 
@@ -58,71 +52,37 @@ static void call(struct fixture *f, const char *path, int64_t timeout_ms, struct
 }
 
 /* The number of the connection that is used now. */
-static void connection(struct fixture *f, char ret[static 64])
+static void connection(struct fixture *f, char ret[static 16])
 {
 	struct answer a;
 	call(f, "/connection", 0, &a);
-	if (a.err.code != ERR_NONE)
-		print_error("%s\n", a.err.message);
 	assert_int_equal(a.status, 200);
-	assert_true(str_starts(a.body, "HTTP/2.0 "));
-	str_copy(ret, 64, a.body);
+	server_poll(&f->server);
+	size_t last = json_array_size(f->server.requests) - 1;
+	assert_string_equal(server_saw(&f->server, last, "request"), "GET /connection");
+	assert_string_equal(server_saw(&f->server, last, "protocol"), "h2");
+	str_copy(ret, 16, server_saw(&f->server, last, "connection"));
 }
 
-static void start_nginx(struct fixture *f)
-{
-	unsigned pid = (unsigned)getpid();
-	str_format(f->address, sizeof(f->address), "127.%u.%u.%u", 1 + (pid >> 16) % 250, (pid >> 8) & 255,
-	           pid & 255);
-	CLEANUP_FREE char *name = xasprintf("subjectAltName=IP:%s", f->address);
-	folder_certificate(&f->files, "ca", "nginx", name);
-	CLEANUP_FREE char *conf =
-		xasprintf("daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\n"
-	              "events {}\n"
-	              "http {\naccess_log off;\n"
-	              "client_body_temp_path t;\nproxy_temp_path t;\nfastcgi_temp_path t;\n"
-	              "uwsgi_temp_path t;\nscgi_temp_path t;\n"
-	              "server {\nlisten %s:%d ssl http2;\n"
-	              "ssl_certificate nginx.pem;\nssl_certificate_key nginx.key;\n"
-	              "location = /connection { return 200 '$server_protocol $connection'; }\n"
-	              "location / { proxy_pass http://127.0.0.1:%d; proxy_buffering off; }\n"
-	              "}\n}\n",
-	              f->address, PORT, f->server.port);
-	folder_write(&f->files, "nginx.conf", conf);
-	const char *argv[] = {"setpriv", "--pdeathsig", "KILL", "nginx",     "-p", f->files.path,
-	                      "-c",      "nginx.conf",  "-e",   "error.log", NULL};
-	CLEANUP_FREE char *before = xstrdup(getenv("PATH")), *path = xasprintf("%s:/usr/sbin", before);
-	setenv("PATH", path, 1);
-	assert_int_equal(posix_spawnp(&f->nginx, argv[0], NULL, NULL, (char **)(uintptr_t)argv, environ), 0);
-	setenv("PATH", before, 1);
-}
-
-static void begin(struct fixture *f, const char *script)
+static void begin(struct fixture *f, const char *answers)
 {
 	*f = (struct fixture){0};
 	folder_init(&f->files);
-	server_start(&f->server, script);
-	start_nginx(f);
+	CLEANUP_FREE char *more = xasprintf("[{'on':'GET /connection','times':10},%s]", answers);
+	server_start_tls(&f->server, &f->files, "server", NULL, more);
 	patient_loop_init(&f->loop);
-	CLEANUP_FREE char *url = xasprintf("https://%s:%d", f->address, PORT),
+	CLEANUP_FREE char *url = xasprintf("https://127.0.0.1:%d", f->server.port),
 					  *ca = folder_file(&f->files, "ca.pem");
 	struct kube_config cfg = {.server = url, .ca_file = ca};
 	struct err err = ERR_INIT;
 	f->transport = transport_new(f->loop.loop, &cfg, "t", &err);
 	assert_non_null(f->transport);
-	struct answer a;
-	do { /* until nginx listens */
-		call(f, "/connection", 0, &a);
-		usleep(10 * 1000);
-	} while (a.err.code == ERR_CONNECT);
 }
 
 static void end(struct fixture *f)
 {
 	transport_free(f->transport);
 	patient_loop_done(&f->loop);
-	kill(f->nginx, SIGKILL);
-	waitpid(f->nginx, NULL, 0);
 	server_stop(&f->server);
 	server_done(&f->server);
 	folder_done(&f->files);
@@ -134,11 +94,9 @@ static void a_silent_connection_is_left(void **state)
 	(void)state;
 	struct fixture f;
 	struct answer stream, a, b;
-	char before[64], after[64], later[64];
-	begin(
-		&f,
-		"[{'on':'GET /stream','lines':['{}']},{'on':'GET /hang','hang':true},{'on':'GET /hang','hang':true},"
-		"{'on':'GET /fast'}]");
+	char before[16], after[16], later[16];
+	begin(&f,
+	      "{'on':'GET /stream','lines':['{}']},{'on':'GET /hang','hang':true,'times':2},{'on':'GET /fast'}");
 	start(&f, "/stream", 0, &stream);
 	patient_loop_run(&f.loop);
 	assert_int_equal(stream.n_data, 1);
@@ -170,8 +128,8 @@ static void a_stream_has_a_deadline(void **state)
 	(void)state;
 	struct fixture f;
 	struct answer stream;
-	char before[64], after[64];
-	begin(&f, "[{'on':'GET /stream','lines':['{}']}]");
+	char before[16], after[16];
+	begin(&f, "{'on':'GET /stream','lines':['{}']}");
 	connection(&f, before);
 	start(&f, "/stream", 500, &stream);
 	patient_loop_run(&f.loop);
@@ -190,7 +148,7 @@ static void old_connections_are_closed(void **state)
 	(void)state;
 	struct fixture f;
 	struct answer stream, a;
-	begin(&f, "[{'on':'GET /stream','lines':['{}']},{'on':'GET /hang','hang':true}]");
+	begin(&f, "{'on':'GET /stream','lines':['{}']},{'on':'GET /hang','hang':true}");
 	start(&f, "/stream", 6000, &stream);
 	patient_loop_run(&f.loop);
 	call(&f, "/hang", 200, &a);
