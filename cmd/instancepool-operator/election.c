@@ -24,7 +24,7 @@ static void on_stopped(void *arg)
 {
 	struct election *e = arg;
 
-	LOG_INFO("not leading any more, standing by");
+	LOG_INFO("not leading any more, standing by", LOG_STR("holder", elector_holder(e->elector)));
 	metric_set(e->leader, 0, NULL);
 	controller_lead(e->op, false);
 }
@@ -54,13 +54,6 @@ struct election *election_new(struct loop *l, const struct kube_config *config, 
 	struct election *e;
 	const char *ns = f->lease_ns ? f->lease_ns : config->namespace;
 
-	if (election_write_timeout_ms(f) < MS_PER_S) {
-		err_set(err, ERR_INVALID,
-		        "--leader-elect-lease-duration must be at least 1 s longer than "
-		        "--leader-elect-renew-deadline: that "
-		        "is the time that a write has to arrive");
-		return NULL;
-	}
 	e = xcalloc(1, sizeof(*e));
 	e->finished = finished;
 	e->arg = arg;

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "kube/lease.h"
+#include "net/httpd.h"
 
 static const char help[] =
 	"Usage: instancepool-operator [flags]\n"
@@ -32,7 +34,10 @@ static const char help[] =
 	"                               of the Lease; default: the own namespace, instancepool-operator\n"
 	"  --log-level LEVEL            debug | info | warn | error; default info\n"
 	"  --log-format FORMAT          json | text; default json\n"
-	"  --version, --help\n";
+	"  --version, --help\n"
+	"\n"
+	"Exit status: 0 after SIGTERM or SIGINT; 1 if it cannot start, and why is logged; 2 if a flag is wrong.\n"
+	"What fails later is logged and tried again.\n";
 
 static int parse_autoscaler(const char *s, enum node_autoscaler *ret, struct err *err)
 {
@@ -64,6 +69,27 @@ enum flag {
 	VERSION,
 	HELP
 };
+
+/* Namespaces are DNS labels: any other would be waited for in vain. */
+static int parse_namespace(const char *s, const char **ret, struct err *err)
+{
+	size_t len = strlen(s), good = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	if (good < len || len > 63 || (len > 0 && (s[0] == '-' || s[len - 1] == '-')))
+		return err_set(err, ERR_INVALID,
+		               "--namespace: \"%s\" is no name of a namespace: lower-case letters, digits and '-'",
+		               s);
+	*ret = len > 0 ? s : NULL;
+	return 0;
+}
+
+static int parse_address(const char *flag, const char *s, const char **ret, struct err *err)
+{
+	if (!str_eq(s, "0") && httpd_address_check(s, err) < 0)
+		return err_prefix(err, "%s", flag);
+	*ret = s;
+	return 0;
+}
 
 /* --leader-elect and --leader-elect=false, as Go's flags have them. */
 static int parse_switch(const char *s, bool *ret, struct err *err)
@@ -111,20 +137,17 @@ static int set_option(struct flags *f, int option, const char *value, struct err
 		f->kubeconfig = value;
 		return 0;
 	case NAMESPACE:
-		f->ns = str_empty(value) ? NULL : value;
-		return 0;
+		return parse_namespace(value, &f->ns, err);
 	case NODE_AUTOSCALER:
 		return parse_autoscaler(value, &f->node_autoscaler, err);
 	case METRICS:
-		f->metrics_address = value;
-		return 0;
+		return parse_address("--metrics-bind-address", value, &f->metrics_address, err);
 	case HEALTH:
-		f->health_address = value;
-		return 0;
+		return parse_address("--health-probe-bind-address", value, &f->health_address, err);
 	case LEVEL:
-		return log_level_parse(value, &f->log_level, err);
+		return log_level_parse(value, &f->log_level, err) < 0 ? err_prefix(err, "--log-level") : 0;
 	case FORMAT:
-		return log_format_parse(value, &f->log_format, err);
+		return log_format_parse(value, &f->log_format, err) < 0 ? err_prefix(err, "--log-format") : 0;
 	case ELECT:
 		return parse_switch(value, &f->leader_elect, err);
 	case LEASE_DURATION:
@@ -148,6 +171,27 @@ static int set_option(struct flags *f, int option, const char *value, struct err
 	default:
 		return -1;
 	}
+}
+
+static int check_election(const struct flags *f, struct err *err)
+{
+	const struct lease_options o = {
+		.identity = "any",
+		.duration_ms = f->lease_duration_ms,
+		.renew_deadline_ms = f->renew_deadline_ms,
+		.retry_period_ms = f->retry_period_ms,
+	};
+
+	if (!f->leader_elect)
+		return 0;
+	if (lease_options_check(&o, err) < 0)
+		return err_prefix(err, "--leader-elect-lease-duration, --leader-elect-renew-deadline, "
+		                       "--leader-elect-retry-period");
+	if (f->lease_duration_ms - f->renew_deadline_ms < MS_PER_S)
+		return err_set(err, ERR_INVALID,
+		               "--leader-elect-lease-duration must be at least 1 s longer than "
+		               "--leader-elect-renew-deadline: that is the time that a write has to arrive");
+	return 0;
 }
 
 int flags_parse(int argc, char **argv, struct flags *ret, struct err *err)
@@ -197,5 +241,5 @@ int flags_parse(int argc, char **argv, struct flags *ret, struct err *err)
 	}
 	if (optind < argc)
 		return err_set(err, ERR_INVALID, "unexpected argument \"%s\"", argv[optind]);
-	return 0;
+	return check_election(ret, err);
 }

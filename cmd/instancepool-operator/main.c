@@ -1,5 +1,6 @@
 /* instancepool-operator: flags and wiring. */
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -38,15 +39,15 @@ static int serve_healthz(void *arg, const char *query, struct buf *body, const c
 static int serve_readyz(void *arg, const char *query, struct buf *body, const char **content_type)
 {
 	struct process *p = arg;
-	const char *waiting_for;
+	struct err err = ERR_INIT;
 
 	(void)query;
 	(void)content_type;
-	if (controller_ready(p->op, &waiting_for)) {
+	if (controller_ready(p->op, &err)) {
 		buf_add_str(body, "ok\n");
 		return 200;
 	}
-	buf_addf(body, "waiting to hear of %s\n", waiting_for);
+	buf_addf(body, "%s\n", err.message);
 	return 503;
 }
 
@@ -78,7 +79,7 @@ static int serve(struct process *p, const char *address, bool with_metrics, bool
 		return 0;
 	*ret = httpd_new(p->loop, address, err);
 	if (!*ret)
-		return -1;
+		return err_prefix(err, with_metrics ? "--metrics-bind-address" : "--health-probe-bind-address");
 	if (with_metrics)
 		httpd_route(*ret, "/metrics", serve_metrics, p);
 	if (with_health) {
@@ -153,6 +154,14 @@ out:
 	return result;
 }
 
+/* glibc raises its thresholds with the largest buffer that was ever freed, and then gives nothing back. Set to where they
+ * begin, they stay there. */
+static void keep_heap_small(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	struct flags flags;
@@ -162,9 +171,10 @@ int main(int argc, char **argv)
 	if (result > 0)
 		return 0;
 	if (result < 0) {
-		fprintf(stderr, "instancepool-operator: %s\nTry 'instancepool-operator --help'.\n", err.message);
+		fprintf(stderr, "instancepool-operator: %s (see --help)\n", err.message);
 		return 2;
 	}
+	keep_heap_small();
 	log_setup(flags.log_level, flags.log_format);
 	if (run(&flags, &err) < 0) {
 		LOG_ERROR("cannot start", LOG_ERR(&err));

@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 		p.client =
 			kube_client_new(loop, &config, &(struct kube_client_options){.user_agent = "example"}, &err);
 	if (p.client) {
-		struct informer_handler h = {on_change, on_synced, on_undecodable, on_trouble, &p};
+		struct informer_handler h = {on_change, on_synced, on_undecodable, on_trouble, .arg = &p};
 		p.informer = informer_new(p.client, &(struct informer_options){&config_maps, p.ns, NULL, h});
 		informer_start(p.informer);
 		loop_on_signal(loop, SIGTERM, on_signal, loop);

@@ -53,30 +53,3 @@ void err_fill_prefix(struct err *err, const char *fmt, ...)
 	size_t len = strlen(err->message);
 	str_format(err->message + len, sizeof(err->message) - len, ": %s", old);
 }
-
-const char *err_code_name(enum err_code code)
-{
-	switch (code) {
-	case ERR_NONE:
-		return "none";
-	case ERR_INVALID:
-		return "invalid";
-	case ERR_NOT_FOUND:
-		return "not-found";
-	case ERR_IO:
-		return "io";
-	case ERR_CONNECT:
-		return "connect";
-	case ERR_TRANSPORT:
-		return "transport";
-	case ERR_TIMEOUT:
-		return "timeout";
-	case ERR_HTTP:
-		return "http";
-	case ERR_LIMIT:
-		return "limit";
-	case ERR_CANCELED:
-		return "canceled";
-	}
-	return "unknown";
-}

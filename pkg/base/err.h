@@ -42,6 +42,3 @@ static inline int err_minus_one(void)
 {
 	return -1;
 }
-
-/* The code in one word, for logs and metric labels ("connect", "timeout", ...). Static. */
-const char *err_code_name(enum err_code code);

@@ -425,25 +425,22 @@ static json_t *read_node(struct reader *r, const yaml_event_t *ev)
 	return v;
 }
 
-/* 1 with the next document (a new reference), 0 at the end, -1 on failure. */
-static int read_document(struct reader *r, json_t **ret)
+/* The first document, null if there is none: a new reference. NULL on failure. */
+static json_t *read_document(struct reader *r)
 {
 	for (;;) {
 		CLEANUP_EVENT yaml_event_t ev = {0};
 		if (next_event(r, &ev) < 0)
-			return -1;
+			return NULL;
 		if (ev.type == YAML_STREAM_END_EVENT)
-			return 0;
-		if (ev.type == YAML_STREAM_START_EVENT || ev.type == YAML_DOCUMENT_START_EVENT ||
-		    ev.type == YAML_DOCUMENT_END_EVENT)
+			return json_null();
+		if (ev.type == YAML_STREAM_START_EVENT || ev.type == YAML_DOCUMENT_START_EVENT)
 			continue;
-		map_done(&r->anchors, anchor_free);
-		*ret = read_node(r, &ev);
-		return *ret ? 1 : -1;
+		return read_node(r, &ev);
 	}
 }
 
-static json_t *parse(struct slice text, bool all, struct err *err)
+json_t *yaml_parse(struct slice text, struct err *err)
 {
 	if (text.len > YAML_MAX_BYTES) {
 		err_set(err, ERR_LIMIT, "larger than the limit of %u bytes", YAML_MAX_BYTES);
@@ -454,31 +451,8 @@ static json_t *parse(struct slice text, bool all, struct err *err)
 		json_must(NULL);
 	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.ptr ? text.ptr : ""), text.len);
 	map_init(&r.anchors);
-
-	CLEANUP_JSON json_t *array = json_must(json_array());
-	json_t *doc;
-	int rc;
-	while ((rc = read_document(&r, &doc)) > 0) {
-		if (json_array_append_new(array, doc) < 0)
-			json_must(NULL);
-		if (!all)
-			break;
-	}
+	json_t *document = read_document(&r);
 	map_done(&r.anchors, anchor_free);
 	yaml_parser_delete(&r.parser);
-	if (rc < 0)
-		return NULL;
-	if (all)
-		return STEAL_PTR(array);
-	return json_array_size(array) > 0 ? json_incref(json_array_get(array, 0)) : json_null();
-}
-
-json_t *yaml_parse(struct slice text, struct err *err)
-{
-	return parse(text, false, err);
-}
-
-json_t *yaml_parse_all(struct slice text, struct err *err)
-{
-	return parse(text, true, err);
+	return document;
 }

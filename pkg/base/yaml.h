@@ -11,5 +11,3 @@
 
 /* The first document; a new reference. An empty document is null. */
 json_t *yaml_parse(struct slice text, struct err *err);
-/* All documents as an array, null for an empty one; a new reference. */
-json_t *yaml_parse_all(struct slice text, struct err *err);

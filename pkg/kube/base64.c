@@ -12,7 +12,7 @@ static int base64_value(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-char *base64_decode(const char *in)
+char *base64_decode_bytes(const char *in, size_t *ret_len)
 {
 	size_t cap = strlen(in) / 4 * 3 + 4, n = 0;
 	char *out = xcalloc(cap, 1);
@@ -34,16 +34,27 @@ char *base64_decode(const char *in)
 			continue;
 		/* What the padding leaves over of the last byte is zero in a proper encoding. */
 		good = good && (bits & ((1u << 8 * pad) - 1)) == 0;
-		for (unsigned i = 0; good && i < 3 - pad; i++) {
-			out[n] = (char)(bits >> (16 - 8 * i) & 0xff);
-			good = out[n++] != '\0';
-		}
+		for (unsigned i = 0; good && i < 3 - pad; i++)
+			out[n++] = (char)(bits >> (16 - 8 * i) & 0xff);
 		have = 0;
 		bits = 0;
 	}
-	if (good && have == 0)
+	if (good && have == 0) {
+		*ret_len = n;
 		return out;
+	}
 	explicit_bzero(out, cap); /* it may be half of a secret */
+	free(out);
+	return NULL;
+}
+
+char *base64_decode(const char *in)
+{
+	size_t len;
+	char *out = base64_decode_bytes(in, &len);
+	if (!out || strlen(out) == len)
+		return out;
+	explicit_bzero(out, len);
 	free(out);
 	return NULL;
 }

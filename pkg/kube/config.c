@@ -8,10 +8,14 @@
 #include "base/yaml.h"
 #include "kube/base64.h"
 #include "kube/exec.h"
+#include "kube/pem.h"
 
 #define SERVICE_ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 #define MAX_FILES 32u
 #define MAX_KEY_BYTES (1u << 20)
+#define MAX_SHOWN_NAMES_BYTES 200u
+/* What often explains that something is not there or not understood. */
+#define CUT_SHORT "; is the file complete?"
 /* Where in a file something stands, for messages; names may be cut. */
 #define WHERE_SIZE 160
 
@@ -124,9 +128,9 @@ static int take_pem(const json_t *o, const char *where, const char *key, char **
 		return 0;
 	*ret = base64_decode(s);
 	if (!*ret)
-		return err_set(err, ERR_INVALID, "%s.%s: not base64", where, key);
-	if (!strstr(*ret, "-----BEGIN "))
-		return err_set(err, ERR_INVALID, "%s.%s: not PEM in base64", where, key);
+		return err_set(err, ERR_INVALID, "%s.%s: not base64" CUT_SHORT, where, key);
+	if (!pem_is_whole(*ret))
+		return err_set(err, ERR_INVALID, "%s.%s: not PEM in base64" CUT_SHORT, where, key);
 	return 0;
 }
 
@@ -281,10 +285,38 @@ static int current_context(const struct files *f, const char **ret, struct err *
 		if (json_opt_str(f->list[i].root, "", "current-context", &name, err) < 0)
 			return -1;
 	}
-	if (str_empty(name))
-		return err_set(err, ERR_INVALID, "no current-context is set");
-	*ret = name;
-	return 0;
+	if (!str_empty(name)) {
+		*ret = name;
+		return 0;
+	}
+	for (size_t i = 0; i < f->n; i++) {
+		if (!json_is_null(f->list[i].root))
+			return err_set(err, ERR_INVALID,
+			               "no current-context is set (kubectl config use-context NAME does that)" CUT_SHORT);
+	}
+	return err_set(err, ERR_INVALID, "the file is empty: no current-context is set");
+}
+
+/* No such thing: says what could have been meant. */
+static void set_not_among(const struct files *f, const char *list, const char *member, const char *name,
+                          struct err *err)
+{
+	CLEANUP_BUF struct buf names;
+	buf_init(&names, MAX_SHOWN_NAMES_BYTES);
+	for (size_t i = 0; i < f->n; i++) {
+		const json_t *element;
+		size_t k;
+		json_array_foreach(json_at(f->list[i].root, list, NULL), k, element) {
+			const char *other = json_string_value(json_at(element, "name", NULL));
+			if (other)
+				buf_addf(&names, "%s'%s'", names.len > 0 ? ", " : ", only ", other);
+		}
+	}
+	if (names.len > 0 || buf_failed(&names))
+		err_set(err, ERR_INVALID, "there is no %s '%s'%s", member, name, buf_failed(&names) ? "" : names.ptr);
+	else
+		err_set(err, ERR_INVALID, "there is no %s '%s', there are no %s at all" CUT_SHORT, member, name,
+		        list);
 }
 
 /* The member (context, cluster, user) of the named element of the list; the first file that has it wins.
@@ -307,10 +339,13 @@ static int find_named(const struct files *f, const char *list, const char *membe
 				continue;
 			*ret_file = &f->list[i];
 			*ret = NULL;
-			return json_opt_object(element, where, member, ret, err);
+			if (json_opt_object(element, where, member, ret, err) < 0)
+				return err_set(err, ERR_INVALID, "%s.%s: must be an object" CUT_SHORT, where, member);
+			return 0;
 		}
 	}
-	return err_set(err, ERR_INVALID, "there is no %s '%s'", member, name);
+	set_not_among(f, list, member, name, err);
+	return -1;
 }
 
 /* The extension that is meant for plugins. */
@@ -410,9 +445,11 @@ static int read_user(const struct files *f, const char *name, struct kube_config
 	    take_path(o, where, "tokenFile", file->dir, &c->token_file, err) < 0 ||
 	    read_exec(o, where, file->dir, c, err) < 0)
 		return -1;
-	if ((c->cert_file || c->cert_pem) != (c->key_file || c->key_pem))
-		return err_set(err, ERR_INVALID, "%s: a client certificate needs its key, and a key its certificate",
-		               where);
+	bool cert = c->cert_file || c->cert_pem, key = c->key_file || c->key_pem;
+	if (cert && !key)
+		return err_set(err, ERR_INVALID, "%s: a client certificate, but no client-key" CUT_SHORT, where);
+	if (key && !cert)
+		return err_set(err, ERR_INVALID, "%s: a client key, but no client-certificate" CUT_SHORT, where);
 	return 0;
 }
 
@@ -449,6 +486,22 @@ static int pem_from_file(char **file, char **pem, struct err *err)
 	return 0;
 }
 
+/* What cannot be read now would be a failure of each request. That it is no good yet may be: it may be being written. */
+static int check_file(const char *key, const char *path, struct err *err)
+{
+	CLEANUP_SECRET_BUF struct buf text;
+	buf_init(&text, MAX_KEY_BYTES);
+	return path && file_read(path, &text, err) < 0 ? err_prefix(err, "%s", key) : 0;
+}
+
+static int check_files(const struct kube_config *c, struct err *err)
+{
+	if (check_file("certificate-authority", c->ca_file, err) < 0 ||
+	    check_file("client-certificate", c->cert_file, err) < 0)
+		return -1;
+	return check_file("client-key", c->key_file, err);
+}
+
 /* TLS wants certificate and key both as files or both as texts. */
 static int unify_pair(struct kube_config *c, struct err *err)
 {
@@ -462,7 +515,7 @@ static int unify_pair(struct kube_config *c, struct err *err)
 static int from_files(struct files *f, struct kube_config *ret, struct err *err)
 {
 	CLEANUP_KUBE_CONFIG struct kube_config c = {0};
-	if (read_context(f, &c, err) < 0 || unify_pair(&c, err) < 0)
+	if (read_context(f, &c, err) < 0 || check_files(&c, err) < 0 || unify_pair(&c, err) < 0)
 		return err_prefix(err, "%s", buf_slice(&f->names).ptr);
 	c.source = buf_steal(&f->names);
 	*ret = c;

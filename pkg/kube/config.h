@@ -32,8 +32,9 @@ struct kube_config {
 /* path: what --kubeconfig gave. NULL or "": the KUBECONFIG list (merged: the first file that sets a value
  * wins, files that do not exist are passed over), else in-cluster when KUBERNETES_SERVICE_HOST is set,
  * else ~/.kube/config. Relative paths inside a file are relative to that file; *-data members win over
- * files. Users whose credentials are not supported (auth-provider, passwords, impersonation, plugins that ask
- * questions) are refused with a message that says so. On failure *ret is empty. */
+ * files. Certificates and keys in files of their own must be readable. Users whose credentials are not
+ * supported (auth-provider, passwords, impersonation, plugins that ask questions) are refused with a message
+ * that says so. On failure *ret is empty. */
 int kube_config_load(const char *path, struct kube_config *ret, struct err *err);
 /* One file's text, as the fuzzer and the tests feed it; dir is what relative paths in it are relative to.
  * Reads no file. */

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/file.h"
 #include "kube/exec.h"
+#include "kube/pem.h"
 #include "net/child.h"
 
 #define MAX_TOKEN_BYTES (60u << 10)
@@ -18,6 +20,7 @@
 /* A credential is renewed so long before it expires, or when nine tenths of its life are over. */
 #define PLUGIN_MARGIN_MS (60 * MS_PER_S)
 #define MAX_SAID_BYTES 300u
+#define MAX_CERTIFICATE_BYTES (1u << 20)
 
 struct pair {
 	struct stat cert, key;
@@ -369,6 +372,55 @@ void credentials_note_answer(struct credentials *c, unsigned generation, int htt
 		c->refused = c->refused || generation == c->generation;
 	else if (http_status > 0)
 		c->pause_ms = PLUGIN_PAUSE_MS;
+}
+
+/* What is wrong with the certificate as far as one can see without the server; `what` says which it is. */
+static int explain_certificate(const char *pem, const char *what, struct err *err)
+{
+	struct wall from, until, now = wall_now();
+	struct err unreadable = ERR_INIT;
+	char when[WALL_RFC3339_SIZE];
+	if (pem_validity(pem, &from, &until, &unreadable) < 0)
+		return 0; /* TLS had another look at it, and was content */
+	if (now.ms > until.ms) {
+		wall_format(until, when);
+		return err_prefix(err, "%s expired at %s", what, when);
+	}
+	if (now.ms < from.ms) {
+		wall_format(from, when);
+		return err_prefix(err, "%s is not valid before %s", what, when);
+	}
+	return 0;
+}
+
+void credentials_explain(const struct credentials *c, struct err *err)
+{
+	const struct kube_config *cfg = c->cfg;
+	const char *source = cfg->source ? cfg->source : "the kubeconfig";
+	CLEANUP_FREE char *what = NULL;
+	CLEANUP_BUF struct buf pem;
+	struct err unread = ERR_INIT;
+	buf_init(&pem, MAX_CERTIFICATE_BYTES);
+	if (cfg->cert_file) {
+		what = xasprintf("the client certificate %s", cfg->cert_file);
+		file_read(cfg->cert_file, &pem, &unread);
+	} else if (cfg->cert_pem) {
+		what = xasprintf("the client certificate in %s", source);
+		buf_add_str(&pem, cfg->cert_pem);
+	} else if (c->plugin) {
+		what = xasprintf("the credential of exec plugin %s", kube_exec_name(cfg->exec));
+		buf_add_str(&pem, c->given.cert_pem ? c->given.cert_pem : "");
+	}
+	if (what && explain_certificate(buf_slice(&pem).ptr, what, err) < 0)
+		return;
+	if (!what && cfg->token_file)
+		what = xasprintf("the token in %s", cfg->token_file);
+	else if (!what && cfg->token)
+		what = xasprintf("the token in %s", source);
+	if (what)
+		err_prefix(err, "the server does not accept %s", what);
+	else
+		err_prefix(err, "%s has no credential for the server", source);
 }
 
 unsigned credentials_identity(const struct credentials *c)

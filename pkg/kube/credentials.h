@@ -28,6 +28,8 @@ enum credentials_state credentials_ask(struct credentials *c, struct err *err);
  * credential be renewed, if that has not happened since. */
 unsigned credentials_generation(const struct credentials *c);
 void credentials_note_answer(struct credentials *c, unsigned generation, int http_status);
+/* Puts before a 401's message what was not accepted, and that it has expired where that can be seen. */
+void credentials_explain(const struct credentials *c, struct err *err);
 
 /* Counts the client certificates, and sets what connections need to show the present one. */
 unsigned credentials_identity(const struct credentials *c);

@@ -39,7 +39,9 @@ struct event_recorder {
 	struct map entries; /* by key */
 	struct entry_list recent, waiting;
 	size_t n_waiting;
-	struct kube_call *call; /* for the first of waiting */
+	struct kube_call *call;                               /* for the first of waiting */
+	void (*on_failure)(void *arg, const struct err *err); /* NULL: nobody asks */
+	void *on_failure_arg;
 	uint64_t dropped;
 };
 
@@ -84,6 +86,13 @@ void event_recorder_free(struct event_recorder *r)
 	free(r->component);
 	free(r->instance);
 	free(r);
+}
+
+void event_recorder_on_failure(struct event_recorder *r, void (*fn)(void *arg, const struct err *err),
+                               void *arg)
+{
+	r->on_failure = fn;
+	r->on_failure_arg = arg;
 }
 
 uint64_t event_recorder_dropped(const struct event_recorder *r)
@@ -274,6 +283,8 @@ static void on_sent(void *arg, enum kube_outcome outcome, const struct kube_repl
 	} else if (!was_wrong_about(e, err)) {
 		r->dropped++;
 		leave_queue(r, e);
+		if (r->on_failure)
+			r->on_failure(r->on_failure_arg, err);
 	}
 	send_next(r);
 }

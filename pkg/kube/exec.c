@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "kube/base64.h"
+#include "kube/pem.h"
 
 #define GROUP "client.authentication.k8s.io/"
 #define INFO "KUBERNETES_EXEC_INFO"
@@ -289,9 +290,8 @@ static int read_status(const json_t *status, struct exec_credential *c, struct e
 		return err_set(err, ERR_INVALID, "it gave neither a token nor a client certificate");
 	if (!c->cert_pem != !c->key_pem)
 		return err_set(err, ERR_INVALID, "it gave a client certificate without its key, or a key alone");
-	if ((c->cert_pem && !strstr(c->cert_pem, "-----BEGIN ")) ||
-	    (c->key_pem && !strstr(c->key_pem, "-----BEGIN ")))
-		return err_set(err, ERR_INVALID, "its client certificate or key is not PEM");
+	if ((c->cert_pem && !pem_is_whole(c->cert_pem)) || (c->key_pem && !pem_is_whole(c->key_pem)))
+		return err_set(err, ERR_INVALID, "its client certificate or key is not PEM, or cut short");
 	/* It could add headers of its own. */
 	for (const char *p = c->token; p && *p; p++) {
 		if (*p <= 0x20 || *p >= 0x7f)

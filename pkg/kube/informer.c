@@ -35,6 +35,7 @@ struct informer {
 	struct loop_timer *timer;
 	struct exchange *exchange; /* NULL: none open */
 	bool synced;
+	struct err trouble; /* ERR_NONE: none since the last success */
 };
 
 /* What is read of an object that cannot be decoded, or need not be. */
@@ -185,13 +186,25 @@ static void exchange_note(struct exchange *x, int status)
 	                        duration_ms);
 }
 
+static void trouble_over(struct informer *i)
+{
+	if (i->trouble.code == ERR_NONE)
+		return;
+	i->trouble = ERR_INIT;
+	if (i->handler.on_trouble_over)
+		i->handler.on_trouble_over(i->handler.arg);
+}
+
 static int on_event(void *arg, const struct watch_event *e, struct err *err);
 static void advance(struct informer *i, const struct reflector_input *in);
 static void call_ended(struct informer *i, const struct err *err);
 
 static void on_stream_status(void *arg, int status)
 {
-	exchange_note(arg, status);
+	struct exchange *x = arg;
+	exchange_note(x, status);
+	if (status >= 200 && status <= 299)
+		trouble_over(x->owner);
 }
 
 static int on_stream_data(void *arg, struct slice data)
@@ -247,6 +260,17 @@ static int take_page(struct informer *i, struct slice body, struct arena *a, str
 	return 0;
 }
 
+static void explain_answer(struct informer *i, const struct http_response *r, struct err *err)
+{
+	const struct kube_resource *resource = &i->type->resource;
+	kube_status_to_err(r->status, r->retry_after_ms, r->body, err);
+	transport_explain(kube_client_transport(i->client), err);
+	/* A whole collection is never missing, but where nobody serves it; the server's words do not say what. */
+	if (r->status == 404)
+		err_prefix(err, "the server has no resource \"%s\" in API group \"%s\", version %s", resource->plural,
+		           resource->group, resource->version);
+}
+
 static void on_done(void *arg, const struct http_response *r, const struct err *err)
 {
 	struct exchange *x = arg;
@@ -256,16 +280,18 @@ static void on_done(void *arg, const struct http_response *r, const struct err *
 	exchange_note(x, err->code == ERR_NONE ? r->status : 0);
 	exchange_detach(x);
 	if (err->code == ERR_NONE && (r->status < 200 || r->status > 299))
-		kube_status_to_err(r->status, r->retry_after_ms, r->body, &failure);
+		explain_answer(i, r, &failure);
 	CLEANUP_ARENA struct arena scratch;
 	arena_init(&scratch);
 	struct list_meta meta = {0};
-	if (failure.code == ERR_NONE && page && take_page(i, r->body, &scratch, &meta, &failure) == 0)
+	if (failure.code == ERR_NONE && page && take_page(i, r->body, &scratch, &meta, &failure) == 0) {
+		trouble_over(i);
 		advance(i, &(struct reflector_input){.type = REFLECTOR_IN_PAGE,
 		                                     .resource_version = meta.resource_version,
 		                                     .continue_token = meta.continue_token});
-	else
+	} else {
 		call_ended(i, &failure);
+	}
 }
 
 static void open_call(struct informer *i, struct buf *path, bool stream, int64_t timeout_ms)
@@ -363,8 +389,6 @@ static void act(struct informer *i, const struct reflector_effect *fx)
 static void report_trouble(struct informer *i, const struct reflector_input *in, bool waits, int64_t delay_ms)
 {
 	struct err err = ERR_INIT;
-	if (!i->handler.on_trouble)
-		return;
 	if (in->type == REFLECTOR_IN_END && in->err->code != ERR_NONE)
 		err = *in->err;
 	else if (!waits)
@@ -374,7 +398,9 @@ static void report_trouble(struct informer *i, const struct reflector_input *in,
 	else
 		err_set(&err, ERR_INVALID, "list of %s: the server does not say how to go on",
 		        i->type->resource.plural);
-	i->handler.on_trouble(i->handler.arg, &err, delay_ms);
+	i->trouble = err;
+	if (i->handler.on_trouble)
+		i->handler.on_trouble(i->handler.arg, &err, delay_ms);
 }
 
 static void advance(struct informer *i, const struct reflector_input *in)
@@ -466,6 +492,7 @@ struct informer *informer_new(struct kube_client *c, const struct informer_optio
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		seed = (uint64_t)(uintptr_t)i ^ (uint64_t)mono_now().ms;
 	reflector_init(&i->reflector, seed);
+	i->trouble = ERR_INIT;
 	return i;
 }
 
@@ -497,7 +524,7 @@ bool informer_synced(const struct informer *i)
 	return i->synced;
 }
 
-const struct kube_resource *informer_resource(const struct informer *i)
+const struct err *informer_trouble(const struct informer *i)
 {
-	return &i->type->resource;
+	return i->trouble.code == ERR_NONE ? NULL : &i->trouble;
 }

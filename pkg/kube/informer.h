@@ -14,9 +14,11 @@ struct informer_handler {
 	/* An object could not be read: it keeps its last good view. ns and name as far as they could be found,
 	 * else "". */
 	void (*on_undecodable)(void *arg, const char *ns, const char *name, const struct err *err);
-	/* A list or watch failed and will be tried again in retry_ms. Not told: that the server does not stream
-	 * lists. May be NULL. */
+	/* A list or watch failed and will be tried again in retry_ms; each time. Not told: that the server does not
+	 * stream lists. May be NULL. */
 	void (*on_trouble)(void *arg, const struct err *err, int64_t retry_ms);
+	/* The server gave the first answer that is none of trouble since. May be NULL. */
+	void (*on_trouble_over)(void *arg);
 	void *arg;
 };
 
@@ -33,4 +35,5 @@ void informer_start(struct informer *i);
 void informer_free(struct informer *i); /* no callback any more; NULL is fine */
 const struct store *informer_store(const struct informer *i);
 bool informer_synced(const struct informer *i);
-const struct kube_resource *informer_resource(const struct informer *i);
+/* The last failure, while nothing has succeeded since; else NULL. */
+const struct err *informer_trouble(const struct informer *i);

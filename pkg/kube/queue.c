@@ -21,7 +21,6 @@ struct item {
 	unsigned failures;            /* in a row */
 	bool again;                   /* WORKING: ready when the work ends */
 	bool timed;                   /* DELAYED, or WORKING and to be delayed until `when` */
-	bool removed;                 /* WORKING: forget it when the work ends */
 	struct mono when;
 	uint64_t seq;             /* same time: first come, first served */
 	size_t heap_at;           /* DELAYED */
@@ -165,7 +164,6 @@ void queue_add(struct queue *q, const char *key, enum queue_priority p)
 	case ITEM_WORKING:
 		i->priority = i->again && i->priority > p ? i->priority : p;
 		i->again = true;
-		i->removed = false;
 		break;
 	}
 }
@@ -185,8 +183,6 @@ void queue_add_at(struct queue *q, const char *key, struct mono when)
 	i->timed = true;
 	if (i->state == ITEM_DELAYED)
 		heap_settle(q, i->heap_at, i);
-	else
-		i->removed = false;
 }
 
 const char *queue_take(struct queue *q, struct mono now)
@@ -225,10 +221,6 @@ void queue_finish(struct queue *q, const char *key, bool failed, struct mono now
 	if (!i || i->state != ITEM_WORKING)
 		return;
 	q->n_working--;
-	if (i->removed) {
-		discard(q, i);
-		return;
-	}
 	if (failed && i->failures < 1000)
 		i->failures++;
 	else if (!failed)
@@ -250,29 +242,6 @@ void queue_finish(struct queue *q, const char *key, bool failed, struct mono now
 		delay(q, i);
 	else
 		discard(q, i);
-}
-
-void queue_remove(struct queue *q, const char *key)
-{
-	struct item *i = find(q, key);
-	if (!i)
-		return;
-	switch (i->state) {
-	case ITEM_READY:
-		unready(q, i);
-		discard(q, i);
-		break;
-	case ITEM_DELAYED:
-		undelay(q, i);
-		discard(q, i);
-		break;
-	case ITEM_WORKING:
-		i->again = false;
-		i->timed = false;
-		i->failures = 0;
-		i->removed = true;
-		break;
-	}
 }
 
 bool queue_next(const struct queue *q, struct mono now, struct mono *ret)

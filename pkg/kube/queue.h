@@ -27,9 +27,6 @@ const char *queue_take(struct queue *q, struct mono now);
 /* Work on the key ended. failed: it comes again after its back-off (doubling, with up to 10 % taken off so
  * that keys do not meet), or at once if it was added meanwhile; otherwise its back-off is forgotten. */
 void queue_finish(struct queue *q, const char *key, bool failed, struct mono now);
-/* Its object is gone: forget waiting, timers and back-off. If it is being worked on, it does not come
- * again unless it is added after this. */
-void queue_remove(struct queue *q, const char *key);
 /* When queue_take() will next have something: now or later; false when there is nothing to wait for. */
 bool queue_next(const struct queue *q, struct mono now, struct mono *ret);
 size_t queue_depth(const struct queue *q);   /* ready, not taken */

@@ -33,12 +33,3 @@ void kube_resource_path(const struct kube_resource *r, const char *ns, const cha
 	if (name != NULL && sub != NULL)
 		add_part(out, sub);
 }
-
-void kube_resource_api_version(const struct kube_resource *r, struct buf *out)
-{
-	if (!str_empty(r->group)) {
-		buf_add_str(out, r->group);
-		buf_add_char(out, '/');
-	}
-	buf_add_str(out, r->version);
-}

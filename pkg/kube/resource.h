@@ -17,5 +17,3 @@ struct kube_resource {
  * object's namespace is not given. */
 void kube_resource_path(const struct kube_resource *r, const char *ns, const char *name, const char *sub,
                         struct buf *out);
-/* "apps/v1", or "v1" for the core group. */
-void kube_resource_api_version(const struct kube_resource *r, struct buf *out);

@@ -274,6 +274,12 @@ void transport_cancel(struct transport_call *call)
 	free_call(call);
 }
 
+void transport_explain(const struct transport *t, struct err *err)
+{
+	if (err->http_status == 401)
+		credentials_explain(t->credentials, err);
+}
+
 struct transport *transport_new(struct loop *l, const struct kube_config *cfg, const char *user_agent,
                                 struct err *err)
 {

@@ -23,3 +23,6 @@ void transport_free(struct transport *t);
 struct transport_call *transport_call(struct transport *t, enum transport_lane lane,
                                       const struct http_request *r, const struct http_callbacks *cb);
 void transport_cancel(struct transport_call *call);
+
+/* For a 401: what was not accepted. */
+void transport_explain(const struct transport *t, struct err *err);

@@ -9,10 +9,30 @@ void http_call_set_err(struct http_call *call, enum err_code code, const char *t
 {
 	/* The query may hold a secret, or a continue token of some kilobytes. */
 	int path_len = (int)strcspn(call->path, "?");
-	bool capitalised = isupper((unsigned char)text[0]) && islower((unsigned char)text[1]);
+	/* A word, not a name like "OpenSSL". */
+	size_t small = isupper((unsigned char)text[0]) ? strspn(text + 1, "abcdefghijklmnopqrstuvwxyz'") : 0;
+	bool capitalised = small > 0 && !isupper((unsigned char)text[1 + small]);
 	err_set(&call->err, code, "%s %s%.*s: %c%s", call->method, call->client->conf.shown,
 	        path_len > MAX_SHOWN_PATH ? MAX_SHOWN_PATH : path_len, call->path,
 	        capitalised ? tolower((unsigned char)text[0]) : text[0], text + 1);
+}
+
+/* Whose certificate is not good, and what its chain was held against. */
+static void set_distrust_err(struct http_call *call, enum err_code code, const char *said)
+{
+	static const char of_chain[] = "SSL certificate problem: ", of_name[] = "SSL: ";
+	const struct http_conf *conf = &call->client->conf;
+	char text[CURL_ERROR_SIZE + 256];
+	if (str_starts(said, of_chain))
+		str_format(text, sizeof(text), "the server's certificate is not trusted: %s (trusted: %s)",
+		           said + strlen(of_chain),
+		           conf->ca_file  ? conf->ca_file
+		           : conf->ca_pem ? "the given certificate authority"
+		                          : "the system's certificate authorities");
+	else
+		str_format(text, sizeof(text), "the server's certificate is not trusted: %s",
+		           str_starts(said, of_name) ? said + strlen(of_name) : said);
+	http_call_set_err(call, code, text);
 }
 
 void http_call_set_curl_err(struct http_call *call, CURLcode result)
@@ -40,7 +60,11 @@ void http_call_set_curl_err(struct http_call *call, CURLcode result)
 		http_call_set_err(call, code, text);
 		return;
 	}
-	http_call_set_err(call, code, call->curl_error[0] ? call->curl_error : curl_easy_strerror(result));
+	const char *said = call->curl_error[0] ? call->curl_error : curl_easy_strerror(result);
+	if (result == CURLE_PEER_FAILED_VERIFICATION)
+		set_distrust_err(call, code, said);
+	else
+		http_call_set_err(call, code, said);
 }
 
 /* Callbacks of libcurl. All but the first end the transfer by returning less than they were given. */
@@ -60,6 +84,7 @@ static int on_before_request(void *arg, char *remote_ip, char *local_ip, int rem
 	curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connects);
 	call->client->connections_opened += (uint64_t)(connects - call->connects);
 	call->connects = connects;
+	call->sent_again = call->sent;
 	call->sent = true;
 	return CURL_PREREQFUNC_OK;
 }

@@ -204,6 +204,12 @@ static int split_address(const char *address, struct slice *ret_host, struct sli
 	return 0;
 }
 
+int httpd_address_check(const char *address, struct err *err)
+{
+	struct slice host, port;
+	return split_address(address, &host, &port, err);
+}
+
 static int listen_on(const struct addrinfo *ai)
 {
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

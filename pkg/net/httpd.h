@@ -13,6 +13,7 @@ struct httpd;
 typedef int httpd_handler(void *arg, const char *query, struct buf *body, const char **content_type);
 
 /* address: "host:port", ":port" (all addresses, IPv6 included), "[::1]:port"; port 0 takes a free one. */
+int httpd_address_check(const char *address, struct err *err); /* its form only */
 struct httpd *httpd_new(struct loop *l, const char *address, struct err *err);
 /* path: static; at most 16 routes. */
 void httpd_route(struct httpd *h, const char *path, httpd_handler *fn, void *arg);

@@ -338,8 +338,7 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 		refusal_put(r->w, w->name, w->kind == KIND_SERVICE ? "ServiceRefused" : "TemplateRefused",
 		            err->message);
 	if (err->http_status)
-		LOG_WARN("write was refused", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
-		         LOG_STR("name", w->name), LOG_ERR(err));
+		trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
 	else /* the server is away: the watches say so, once for all endpoints */
 		LOG_DEBUG("write failed", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
 		          LOG_STR("name", w->name), LOG_ERR(err));

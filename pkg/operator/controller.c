@@ -97,6 +97,13 @@ struct controller *controller_new(struct loop *l, struct kube_client *c, struct 
 	op->pump = loop_timer_new(l, reconcile_pump, op);
 	op->detect = loop_timer_new(l, detect, op);
 	op->karpenter.op = op->cluster_autoscaler.op = op;
+static void event_failed(void *arg, const struct err *err)
+{
+	struct controller *op = arg;
+
+	trouble_event(op->trouble, err, loop_now(op->loop));
+}
+
 	op->events = event_recorder_new(c, API_FIELD_MANAGER, op->instance);
 	op->m = controller_metrics_new(op);
 	map_init(&op->works);
@@ -113,7 +120,9 @@ static int cancel_run(void *arg, const char *key, void *value)
 {
 	(void)arg;
 	(void)key;
+	op->trouble = trouble_new();
 	run_cancel(value);
+	event_recorder_on_failure(op->events, event_failed, op);
 	return 0;
 }
 
@@ -167,13 +176,23 @@ void controller_free(struct controller *op)
 	free(op);
 }
 
-bool controller_ready(const struct controller *op, const char **ret_waiting_for)
+bool controller_ready(const struct controller *op, struct err *err)
 {
-	for (size_t i = 0; i < KIND_COUNT; i++)
-		if (!op->informers[i] || !informer_synced(op->informers[i])) {
-			*ret_waiting_for = controller_types[i].resource.plural;
-			return false;
-		}
-	*ret_waiting_for = "node autoscalers";
+	for (size_t i = 0; i < KIND_COUNT; i++) {
+		const struct kube_resource *r = &controller_types[i].resource;
+		const struct err *trouble = op->informers[i] ? informer_trouble(op->informers[i]) : NULL;
+		char hint[TROUBLE_HINT_SIZE] = "";
+
+		if (op->informers[i] && informer_synced(op->informers[i]))
+			continue;
+		if (trouble)
+			trouble_hint(r, trouble, hint);
+		err_set(err, ERR_NOT_FOUND, "waiting to hear of %s%s%s%s%s", r->plural, trouble ? ": " : "",
+		        trouble ? trouble->message : "", *hint ? "; " : "", hint);
+		return false;
+	}
+	if (!op->started)
+		err_set(err, ERR_NOT_FOUND, "waiting to hear of node autoscalers");
 	return op->started;
 }
+	trouble_free(op->trouble);

@@ -10,6 +10,7 @@
 #include "kube/informer.h"
 #include "kube/queue.h"
 #include "operator/controller.h"
+#include "operator/trouble.h"
 #include "plan/plan.h"
 
 enum kind { KIND_ENDPOINT, KIND_MODEL, KIND_DEPLOYMENT, KIND_POD, KIND_NODE, KIND_SERVICE, KIND_COUNT };
@@ -76,6 +77,7 @@ struct controller {
 	struct informer *informers[KIND_COUNT];
 	struct watched watched[KIND_COUNT];
 	struct queue *queue;
+	struct trouble *trouble;
 	struct loop_timer *pump;   /* takes from the queue */
 	struct loop_timer *detect; /* looks for a node autoscaler */
 	struct detection karpenter, cluster_autoscaler;

@@ -189,8 +189,17 @@ static void on_undecodable(void *arg, const char *ns, const char *name, const st
 
 static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
 {
-	LOG_WARN("watch failed and is tried again", LOG_STR("resource", plural_of(arg)),
-	         LOG_INT("retryMs", retry_ms), LOG_ERR(err));
+	struct watched *w = arg;
+
+	(void)retry_ms;
+	trouble_watch(w->op->trouble, &controller_types[w->kind].resource, err, loop_now(w->op->loop));
+}
+
+static void on_trouble_over(void *arg)
+{
+	struct watched *w = arg;
+
+	trouble_watch_over(w->op->trouble, &controller_types[w->kind].resource, loop_now(w->op->loop));
 }
 
 void watches_start(struct controller *op)
@@ -213,7 +222,7 @@ void watches_start(struct controller *op)
 			.type = &controller_types[i],
 			.ns = controller_types[i].resource.namespaced ? op->ns : NULL,
 			.label_selector = ours ? LABEL_ENDPOINT : NULL,
-			.handler = {changed[i], on_synced, on_undecodable, on_trouble, &op->watched[i]},
+			.handler = {changed[i], on_synced, on_undecodable, on_trouble, on_trouble_over, &op->watched[i]},
 		};
 		op->informers[i] = informer_new(op->client, &o);
 	}

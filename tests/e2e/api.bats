@@ -98,12 +98,3 @@ load helpers
 	fails may update instancepoolendpoints.inference.instancepool.dev -A
 	fails may delete services -A
 }
-
-@test "unknown flags and a missing kubeconfig are refused with a sentence" {
-	run "$E2E_OPERATOR" --no-such-flag
-	[[ $status == 2 && $output == *"unknown flag --no-such-flag"* ]]
-	run "$E2E_OPERATOR" --kubeconfig "$T/not-there"
-	[[ $status == 1 && $output == *"cannot start"*"not-there"* ]]
-	run "$E2E_OPERATOR" --version
-	[[ $status == 0 && $output == "instancepool-operator $(<"$E2E_ROOT/VERSION")" ]]
-}

@@ -259,13 +259,18 @@ expect_event() {
 
 # operator_start [FLAG...]: returns when it is ready. Nothing adds nodes unless a flag says so.
 operator_start() {
+	operator_launch "$@"
+	wait_for 20 "the operator to be ready" operator_get /readyz
+}
+
+# The same without the wait. OPERATOR_KUBECONFIG: another than that of its ServiceAccount.
+operator_launch() {
 	OPERATOR_STARTS=$((OPERATOR_STARTS + 1))
 	OPERATOR_LOG=$T/operator.$OPERATOR_STARTS.log
-	"$E2E_OPERATOR" --kubeconfig "$E2E_ACCOUNT_KUBECONFIG" --namespace "$NS" --node-autoscaler none \
+	"$E2E_OPERATOR" --kubeconfig "${OPERATOR_KUBECONFIG:-$E2E_ACCOUNT_KUBECONFIG}" --namespace "$NS" --node-autoscaler none \
 		--metrics-bind-address 127.0.0.1:0 --health-probe-bind-address 127.0.0.1:0 "$@" \
 		>"$OPERATOR_LOG" 2>&1 3>&- &
 	OPERATOR_PID=$!
-	wait_for 20 "the operator to be ready" operator_get /readyz
 }
 
 operator_get() {
@@ -310,6 +315,33 @@ check_logs() {
 # logged FILTER: true if the jq FILTER is true of a line of the log.
 logged() {
 	[[ -n $(jq -Rc "fromjson? | select($1) | 1" "$OPERATOR_LOG") ]]
+}
+
+# log_count FILTER: of how many lines of the log the jq FILTER is true.
+log_count() {
+	jq -Rc "fromjson? | select($1) | 1" "$OPERATOR_LOG" | wc -l
+}
+
+# complains SECONDS COUNT FILTER...: after so many seconds there are so many warnings and errors in its log, from its
+# start on, and each jq FILTER is true of one of them.
+complains() {
+	local filter
+	sleep "$1"
+	jq -Rc 'fromjson? | select(.level == "warn" or .level == "error")' "$OPERATOR_LOG"
+	[[ $(log_count '.level == "warn" or .level == "error"') == "$2" ]]
+	for filter in "${@:3}"; do
+		logged "$filter" || { echo "no line with $filter" && return 1; }
+	done
+}
+
+# not_ready TEXT: /readyz says so, and why.
+not_ready() {
+	local body
+	if body=$(operator_get /readyz 2>/dev/null); then
+		return 1
+	fi
+	echo "/readyz: $body"
+	[[ $body == *"$1"* ]]
 }
 
 ## The audit log

@@ -66,15 +66,6 @@ static void long_message_is_cut_between_characters(void **state)
 	assert_int_equal(err.message[sizeof(err.message) - 2], ':');
 }
 
-static void every_code_has_a_name(void **state)
-{
-	(void)state;
-	assert_string_equal(err_code_name(ERR_NONE), "none");
-	for (int i = ERR_NONE; i <= ERR_CANCELED; i++)
-		assert_string_not_equal(err_code_name((enum err_code)i), "unknown");
-	assert_string_equal(err_code_name(ERR_NOT_FOUND), "not-found");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,7 +74,6 @@ int main(void)
 		cmocka_unit_test(arguments_may_point_into_the_error),
 		cmocka_unit_test(message_is_one_line_of_utf8),
 		cmocka_unit_test(long_message_is_cut_between_characters),
-		cmocka_unit_test(every_code_has_a_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,11 +29,20 @@ static void both_ways(void **state)
 		assert_true(slice_eq_str(buf_slice(&b), known[i].encoded));
 		CLEANUP_FREE char *plain = base64_decode(known[i].encoded);
 		assert_string_equal(plain, known[i].plain);
+		size_t len;
+		CLEANUP_FREE char *bytes = base64_decode_bytes(known[i].encoded, &len);
+		assert_int_equal(len, strlen(known[i].plain));
+		assert_memory_equal(bytes, plain, len);
 	}
 	CLEANUP_BUF struct buf nul;
 	buf_init(&nul, 100);
 	base64_encode(SLICE_LIT("a\0\xff"), &nul);
 	assert_string_equal(nul.ptr, "YQD/");
+	assert_null(base64_decode("YQD/"));
+	size_t len;
+	CLEANUP_FREE char *bytes = base64_decode_bytes("YQD/", &len);
+	assert_int_equal(len, 3);
+	assert_memory_equal(bytes, "a\0\xff", 3);
 	CLEANUP_FREE char *lines = base64_decode("\nZm9v\r\nYm\nFy\n");
 	assert_string_equal(lines, "foobar");
 }

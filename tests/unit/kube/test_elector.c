@@ -1,8 +1,8 @@
 #include <stdio.h>
 #include <time.h>
+#include "client_set_up.h"
 #include "kube/elector.h"
 #include "kube/lease.h"
-#include "scripted_server.h"
 
 struct fixture {
 	struct server server;
@@ -79,12 +79,8 @@ static void on_finished(void *arg)
 static void begin(struct fixture *f, const char *script, struct elector_options o)
 {
 	*f = (struct fixture){0};
-	server_start(&f->server, script);
-	patient_loop_init(&f->loop);
+	f->client = client_begin(&f->server, &f->loop, script);
 	struct err err = ERR_INIT;
-	struct kube_config cfg = {.server = f->server.url};
-	f->client = kube_client_new(f->loop.loop, &cfg, &(struct kube_client_options){0}, &err);
-	assert_non_null(f->client);
 	o.ns = "ns";
 	o.name = "op";
 	o.identity = "me";
@@ -134,10 +130,7 @@ static void run_until_requests(struct fixture *f, const char *n)
 static void end(struct fixture *f)
 {
 	elector_free(f->elector);
-	kube_client_free(f->client);
-	patient_loop_done(&f->loop);
-	server_stop(&f->server);
-	server_done(&f->server);
+	client_end(f->client, &f->server, &f->loop);
 }
 
 static void stop_and_end(struct fixture *f)

@@ -1,5 +1,5 @@
+#include "client_set_up.h"
 #include "kube/events.h"
-#include "scripted_server.h"
 
 struct fixture {
 	struct server server;
@@ -9,6 +9,8 @@ struct fixture {
 	struct loop_timer *look;
 	size_t want_requests;
 	uint64_t want_dropped;
+	unsigned failures;
+	struct err failure; /* the last */
 };
 
 static const struct event_ref thing = {
@@ -34,16 +36,19 @@ static void on_look(void *arg)
 		loop_timer_arm(f->look, 5);
 }
 
+static void on_failure(void *arg, const struct err *err)
+{
+	struct fixture *f = arg;
+	f->failures++;
+	f->failure = *err;
+}
+
 static void begin(struct fixture *f, const char *script)
 {
 	*f = (struct fixture){0};
-	server_start(&f->server, script);
-	patient_loop_init(&f->loop);
-	struct err err = ERR_INIT;
-	struct kube_config cfg = {.server = f->server.url};
-	f->client = kube_client_new(f->loop.loop, &cfg, &(struct kube_client_options){0}, &err);
-	assert_non_null(f->client);
+	f->client = client_begin(&f->server, &f->loop, script);
 	f->recorder = event_recorder_new(f->client, "tester", "tester-0");
+	event_recorder_on_failure(f->recorder, on_failure, f);
 	f->look = loop_timer_new(f->loop.loop, on_look, f);
 }
 
@@ -61,10 +66,7 @@ static void run_until(struct fixture *f, size_t requests, uint64_t dropped)
 static void end(struct fixture *f)
 {
 	event_recorder_free(f->recorder);
-	kube_client_free(f->client);
-	patient_loop_done(&f->loop);
-	server_stop(&f->server);
-	server_done(&f->server);
+	client_end(f->client, &f->server, &f->loop);
 }
 
 /* What request n sent, as JSON; new. */
@@ -181,9 +183,12 @@ static void test_dropped(void **state)
 	begin(&f, "[{'on':'POST /','status':403}," POST ",{'on':'POST /','hang':true}]");
 	event_emit(f.recorder, &thing, EVENT_NORMAL, "Moved", "It moved.");
 	run_until(&f, 1, 1);
+	assert_int_equal(f.failures, 1);
+	assert_int_equal(f.failure.http_status, 403);
 	event_emit(f.recorder, &thing, EVENT_NORMAL, "Moved", "It moved.");
 	run_until(&f, 2, 1);
 	assert_sent(&f, 1, "POST ", 2);
+	assert_int_equal(f.failures, 1);
 	for (int i = 0; i < 70; i++) {
 		char text[32];
 		str_format(text, sizeof(text), "It moved %d steps.", i);

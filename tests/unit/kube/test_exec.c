@@ -8,6 +8,8 @@
 #include "base/json.h"
 #include "kube/exec.h"
 
+/* "-----BEGIN X-----\nA\n-----END X-----" */
+#define CA "LS0tLS1CRUdJTiBYLS0tLS0KQQotLS0tLUVORCBYLS0tLS0="
 #define V1 "client.authentication.k8s.io/v1"
 
 /* A kubeconfig whose user has this `exec`, in flow style, and whose cluster has these members. */
@@ -133,14 +135,13 @@ static void what_it_is_told(void **state)
 	kube_config_done(&c);
 
 	CLEANUP_FREE char *more = xasprintf(", tls-server-name: name, proxy-url: 'http://u:p@proxy',"
-	                                    " certificate-authority-data: LS0tLS1CRUdJTiBYLS0tLS0KQQ==%s",
+	                                    " certificate-authority-data: " CA "%s",
 	                                    extensions);
 	parses("{apiVersion: " V1 ", command: x, provideClusterInfo: true}", more, &c);
-	assert_info(&c,
-	            "{'kind':'ExecCredential','apiVersion':'" V1 "','spec':{'interactive':false,'cluster':{"
-	            "'server':'https://h','tls-server-name':'name',"
-	            "'certificate-authority-data':'LS0tLS1CRUdJTiBYLS0tLS0KQQ==','proxy-url':'http://u:p@proxy',"
-	            "'config':{'audience':'me','list':[1,null]}}}}");
+	assert_info(&c, "{'kind':'ExecCredential','apiVersion':'" V1 "','spec':{'interactive':false,'cluster':{"
+	                "'server':'https://h','tls-server-name':'name',"
+	                "'certificate-authority-data':'" CA "','proxy-url':'http://u:p@proxy',"
+	                "'config':{'audience':'me','list':[1,null]}}}}");
 	kube_config_done(&c);
 
 	parses("{apiVersion: " V1 ", command: x, provideClusterInfo: true}", ", insecure-skip-tls-verify: true",
@@ -188,8 +189,8 @@ static void what_it_answers(void **state)
 {
 	(void)state;
 #define ANSWER(status) "{'kind':'ExecCredential','apiVersion':'" V1 "','status':" status "}"
-#define CERT "'clientCertificateData':'-----BEGIN C-----\\n'"
-#define KEY "'clientKeyData':'-----BEGIN K-----\\n'"
+#define CERT "'clientCertificateData':'-----BEGIN C-----\\n-----END C-----'"
+#define KEY "'clientKeyData':'-----BEGIN K-----\\n-----END K-----'"
 	static const struct {
 		const char *output, *message; /* NULL: it is good */
 	} cases[] = {
@@ -215,6 +216,8 @@ static void what_it_answers(void **state)
 		{ANSWER("{'token':'geheim'," CERT "}"), "without its key"},
 		{ANSWER("{" KEY "}"), "without its key"},
 		{ANSWER("{" CERT ",'clientKeyData':'geheim'}"), "is not PEM"},
+		{ANSWER("{" KEY ",'clientCertificateData':'-----BEGIN C-----\\ngeheim'}"),
+	     "is not PEM, or cut short"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP_EXEC_CREDENTIAL struct exec_credential c;
@@ -234,8 +237,8 @@ static void what_it_answers(void **state)
 			assert_string_equal(c.token, "geheim");
 			assert_true(c.expires.ms == (i == 1 ? INT64_C(1893553445000) : 0));
 		} else {
-			assert_string_equal(c.cert_pem, "-----BEGIN C-----\n");
-			assert_string_equal(c.key_pem, "-----BEGIN K-----\n");
+			assert_string_equal(c.cert_pem, "-----BEGIN C-----\n-----END C-----");
+			assert_string_equal(c.key_pem, "-----BEGIN K-----\n-----END K-----");
 		}
 	}
 }

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include "client_set_up.h"
 #include "kube/informer.h"
-#include "scripted_server.h"
 
 static const struct kube_resource pods = {
 	.group = "", .version = "v1", .plural = "pods", .kind = "Pod", .namespaced = true};
@@ -97,19 +97,6 @@ static void wait_for_runs(struct fixture *f, unsigned n)
 	f->wanted_runs = n;
 	loop_timer_arm(f->poll, 20);
 	patient_loop_run(&f->loop);
-}
-
-static void on_time_over(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void pass_time(struct fixture *f, int64_t ms)
-{
-	struct loop_timer *timer = loop_timer_new(f->loop.loop, on_time_over, f->loop.loop);
-	loop_timer_arm(timer, ms);
-	patient_loop_run(&f->loop);
-	loop_timer_free(timer);
 }
 
 static void begin_with(struct fixture *f, const char *plugin, const char *script, char *token)
@@ -212,7 +199,7 @@ static void failures_are_told_and_pass(void **state)
 	call(&f, &a);
 	assert_fails(&a, "exec plugin get-token: exit status 1: no  such user");
 	assert_int_equal(runs(&f), 1);
-	pass_time(&f, 1100);
+	pass_time(&f.loop, 1100);
 	call(&f, &a);
 	assert_int_equal(a.outcome, KUBE_DONE);
 	end(&f);
@@ -258,7 +245,7 @@ static void a_401_makes_it_run_again(void **state)
 	      "[{'on':'GET'},{'on':'GET','status':401},{'on':'GET','status':401},{'on':'GET'},"
 	      "{'on':'GET','status':401},{'on':'GET','status':401},{'on':'GET'}]");
 	call(&f, &a);
-	pass_time(&f, 1100);
+	pass_time(&f.loop, 1100);
 	write_plugin(&f, "sleep 0.2; " TOKEN("two"));
 	/* Both with the old one: it is renewed once. */
 	start(&f, &get_pod, &a);
@@ -274,7 +261,7 @@ static void a_401_makes_it_run_again(void **state)
 	call(&f, &a);
 	assert_int_equal(a.err.http_status, 401);
 	assert_int_equal(runs(&f), 2);
-	pass_time(&f, 1100);
+	pass_time(&f.loop, 1100);
 	write_plugin(&f, TOKEN("three"));
 	call(&f, &a);
 	assert_int_equal(a.outcome, KUBE_DONE);
@@ -294,7 +281,7 @@ static void it_runs_again_before_the_credential_expires(void **state)
 	assert_int_equal(runs(&f), 1);
 	write_plugin(&f, EXPIRING("two", "+100 seconds"));
 	wait_for_runs(&f, 2); /* nobody asks */
-	pass_time(&f, 500);
+	pass_time(&f.loop, 500);
 	call(&f, &a);
 	assert_int_equal(a.outcome, KUBE_DONE);
 	end(&f);
@@ -315,7 +302,7 @@ static void an_expired_credential_is_not_used(void **state)
 	wait_for_runs(&f, 2);
 	call(&f, &a); /* it is still good */
 	assert_int_equal(a.outcome, KUBE_DONE);
-	pass_time(&f, 600);
+	pass_time(&f.loop, 600);
 	call(&f, &a);
 	assert_fails(&a, "exit status 1: down");
 	write_plugin(&f, TOKEN("two"));

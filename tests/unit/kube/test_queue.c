@@ -188,10 +188,6 @@ static void many_timers(void **state)
 		seed = seed * 1664525u + 1013904223u;
 		str_format(key, sizeof(key), "k%d", i % 700);
 		queue_add_at(q, key, at(1000 + (seed >> 8) % 50));
-		if (i % 3 == 0) {
-			str_format(key, sizeof(key), "k%d", (i * 31) % 700);
-			queue_remove(q, key);
-		}
 	}
 	int64_t last = 0, now, taken = 0;
 	while ((now = next_ms(q, last)) >= 0) {
@@ -299,50 +295,6 @@ static void failure_and_news(void **state)
 	queue_free(q);
 }
 
-static void removal(void **state)
-{
-	(void)state;
-	struct queue *q = queue_new(&options);
-	queue_remove(q, "unknown");
-	queue_add(q, "ready", QUEUE_FRESH);
-	queue_add_at(q, "delayed", at(100));
-	queue_remove(q, "ready");
-	queue_remove(q, "delayed");
-	assert_int_equal(queue_depth(q), 0);
-	assert_int_equal(next_ms(q, 0), -1);
-
-	/* While it is being worked on: it goes when that ends, however it ends. */
-	for (int failed = 0; failed <= 1; failed++) {
-		queue_add(q, "a", QUEUE_FRESH);
-		const char *key = queue_take(q, at(0));
-		queue_add(q, "a", QUEUE_FRESH);
-		queue_add_at(q, "a", at(50));
-		queue_remove(q, "a");
-		assert_string_equal(key, "a");
-		assert_int_equal(queue_working(q), 1);
-		queue_finish(q, "a", failed, at(1));
-		assert_int_equal(queue_working(q), 0);
-		assert_int_equal(next_ms(q, 1), -1);
-	}
-	/* Unless it is there again. */
-	queue_add(q, "a", QUEUE_FRESH);
-	assert_take(q, 0, "a");
-	queue_remove(q, "a");
-	queue_add(q, "a", QUEUE_FRESH);
-	queue_finish(q, "a", true, at(1));
-	assert_take(q, 1, "a");
-	queue_remove(q, "a");
-	queue_add_at(q, "a", at(60));
-	queue_finish(q, "a", false, at(2));
-	assert_int_equal(next_ms(q, 2), 60);
-	/* The back-off is gone with it. */
-	assert_true(work_fails(q, "a", 60) >= 900);
-	queue_remove(q, "a");
-	queue_add(q, "a", QUEUE_FRESH);
-	assert_true(work_fails(q, "a", 60) <= 1000);
-	queue_free(q);
-}
-
 static void freed_with_work_in_it(void **state)
 {
 	(void)state;
@@ -368,7 +320,6 @@ int main(void)
 		cmocka_unit_test(backoff),
 		cmocka_unit_test(backoff_is_spread),
 		cmocka_unit_test(failure_and_news),
-		cmocka_unit_test(removal),
 		cmocka_unit_test(freed_with_work_in_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

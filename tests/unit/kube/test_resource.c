@@ -48,23 +48,10 @@ static void paths(void **state)
 	}
 }
 
-static void api_versions(void **state)
-{
-	(void)state;
-	CLEANUP_BUF struct buf out;
-	buf_init(&out, 64);
-	kube_resource_api_version(&deployments, &out);
-	assert_string_equal(out.ptr, "apps/v1");
-	buf_clear(&out);
-	kube_resource_api_version(&pods, &out);
-	assert_string_equal(out.ptr, "v1");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths),
-		cmocka_unit_test(api_versions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

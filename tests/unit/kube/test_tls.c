@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include "client_set_up.h"
 #include "tls_files.h"
 
 static const struct kube_resource pods = {
@@ -103,21 +104,8 @@ static void call_succeeds(struct fixture *f)
 	assert_int_equal(f->outcome, KUBE_DONE);
 }
 
-static void on_time_over(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void pass_time(struct fixture *f, int64_t ms)
-{
-	struct loop_timer *timer = loop_timer_new(f->loop.loop, on_time_over, f->loop.loop);
-	loop_timer_arm(timer, ms);
-	patient_loop_run(&f->loop);
-	loop_timer_free(timer);
-}
-
 #define GETS "[{'on':'GET'},{'on':'GET'},{'on':'GET'},{'on':'GET'},{'on':'GET'},{'on':'GET'}]"
-#define CLOSING "{'on':'GET','headers':{'Connection':'close'}}"
+#define CLOSING "{'on':'GET','goaway':'seen'}"
 
 static void ipv6(void **state)
 {
@@ -265,7 +253,7 @@ static void the_client_certificate_changes(void **state)
 	call_succeeds(&f);
 	folder_copy(&files, "bob.key", "me.key");
 	call_succeeds(&f);
-	pass_time(&f, 2500);
+	pass_time(&f.loop, 2500);
 	call_succeeds(&f);
 	/* What was under way has stayed so: nobody called on_answer(). */
 	assert_int_equal(f.calls, 5);
@@ -310,7 +298,7 @@ static void a_plugin_gives_certificates(void **state)
 	call_succeeds(&f);
 	call_succeeds(&f);
 	folder_copy_pair(&files, "bob", "who");
-	pass_time(&f, 1100);
+	pass_time(&f.loop, 1100);
 	call(&f);
 	assert_int_equal(f.err.http_status, 401);
 	call_succeeds(&f);

@@ -98,12 +98,20 @@ static inline void folder_done(struct folder *f)
 	run_program((const char *const[]){"rm", "-r", f->path, NULL});
 }
 
-/* A scripted server with the certificate CERT, at `host` if that is given. */
+/* A scripted server with the certificate CERT; these are the other members of its script. */
+static inline void server_start_secured(struct server *s, const struct folder *f, const char *cert,
+                                        const char *members)
+{
+	CLEANUP_FREE char *script =
+		xasprintf("{'tls':{'cert':'%s/%s.pem','key':'%s/%s.key','client_ca':'%s/ca.pem'},%s}", f->path, cert,
+	              f->path, cert, f->path, members);
+	server_start(s, script);
+}
+
+/* The same with these answers, at `host` if that is given. */
 static inline void server_start_tls(struct server *s, const struct folder *f, const char *cert,
                                     const char *host, const char *answers)
 {
-	CLEANUP_FREE char *script = xasprintf(
-		"{'host':'%s','tls':{'cert':'%s/%s.pem','key':'%s/%s.key','client_ca':'%s/ca.pem'},'answers':%s}",
-		host ? host : "127.0.0.1", f->path, cert, f->path, cert, f->path, answers);
-	server_start(s, script);
+	CLEANUP_FREE char *members = xasprintf("'host':'%s','answers':%s", host ? host : "127.0.0.1", answers);
+	server_start_secured(s, f, cert, members);
 }

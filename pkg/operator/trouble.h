@@ -1,0 +1,32 @@
+#pragma once
+/* What goes wrong between us and the API server, in lines that somebody can act on: one for each cause, however many
+ * requests meet it, again each minute while it lasts or comes and goes, and one when it is over. */
+#include "base/clock.h"
+#include "kube/resource.h"
+
+struct trouble;
+
+struct trouble *trouble_new(void);
+void trouble_free(struct trouble *t); /* NULL is fine */
+
+/* A list or watch of this resource failed, or succeeded after that. Both log what is news. */
+void trouble_watch(struct trouble *t, const struct kube_resource *r, const struct err *err, struct mono now);
+void trouble_watch_over(struct trouble *t, const struct kube_resource *r, struct mono now);
+/* The server refused a write for this endpoint ("ns/name"), or an Event. A missing right is one cause, whomever it
+ * hits; other refusals of a write are about the object and are all logged. */
+void trouble_write(struct trouble *t, const char *endpoint, const struct kube_resource *r, const char *name,
+                   const struct err *err, struct mono now);
+void trouble_event(struct trouble *t, const struct err *err, struct mono now);
+
+/* The parts that decide, for tests. */
+
+/* "" is the server: what it does to one request it does to all. Else one resource. */
+const char *trouble_source(const struct kube_resource *r, const struct err *err);
+/* Is it news? Then *ret_lasted_ms is how long it has been so. */
+bool trouble_note(struct trouble *t, const char *source, const struct err *err, struct mono now,
+                  int64_t *ret_lasted_ms);
+/* Nothing of this source is wrong any more: is that news? */
+bool trouble_end(struct trouble *t, const char *source, struct mono now, int64_t *ret_lasted_ms);
+#define TROUBLE_HINT_SIZE 256
+/* What to do about it; "": nothing that we know of. */
+void trouble_hint(const struct kube_resource *r, const struct err *err, char buf[static TROUBLE_HINT_SIZE]);

@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2034 # variables for helpers.bash
+# What hits the whole cluster, so on one of its own: the CRDs are not there, the API server dies.
+
+# One after the other.
+BATS_NO_PARALLELIZE_WITHIN_FILE=true
+
+load helpers
+load cluster
+
+setup_file() {
+	export KUBECONFIG E2E_CLUSTER=e2e-$E2E_RUN
+	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" up >&2 3>&-
+	KUBECONFIG=$("$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" kubeconfig)
+	cluster_prepare "$BATS_FILE_TMPDIR"
+}
+
+teardown_file() {
+	cluster_release "$BATS_FILE_TMPDIR"
+	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" down >&2 3>&-
+}
+
+# missing_crd PLURAL: a jq filter for the line that says so.
+missing_crd() {
+	printf '.msg == "watch failed and is tried again" and .resource == "%s" and .httpStatus == 404 and .hint == "%s"' \
+		"$1" "CustomResourceDefinition $1.inference.instancepool.dev is not installed: kubectl apply -f crds/"
+}
+
+delete_crds() {
+	kubectl delete -f "$E2E_ROOT/crds" >/dev/null
+}
+
+apply_crds() {
+	(cd "$E2E_ROOT" && kubectl apply --server-side -f crds/ >/dev/null)
+	wait_for 20 "the CRDs to be served" kubectl get ipe,models -A
+}
+
+@test "CRDs that are not there, at the start and later: one line each that says which and what to do; applied, it goes on" {
+	EXPECTED_LOG='"httpStatus":404'
+	AT_END=(apply_crds)
+	nodes "$P5" 1
+	delete_crds
+	operator_launch
+	complains 10 2 "$(missing_crd instancepoolendpoints)" "$(missing_crd models)"
+	not_ready 'waiting to hear of instancepoolendpoints: the server has no resource "instancepoolendpoints"'
+	not_ready 'kubectl apply -f crds/'
+	apply_crds
+	wait_for 40 "the operator to be ready" operator_get /readyz
+	logged '.msg == "watch goes on" and .resource == "models"'
+	apply_model llm
+	two_pools llm 1
+	settles 30 llm 1 0
+
+	# Long enough for it to be another outage.
+	sleep 12
+	delete_crds
+	complains 10 4 "$(missing_crd instancepoolendpoints)" "$(missing_crd models)"
+	[[ $(operator_get /readyz) == ok ]]
+	apply_crds
+	apply_model llm
+	two_pools llm 1
+	# What is left of the other endpoint of that name goes first.
+	settles 90 llm 1 0
+	complains 0 4
+}
+
+@test "the API server is killed and comes back: one line, and all goes on" {
+	nodes "$P5" 3
+	operator_start --node-autoscaler auto
+	apply_model llm
+	two_pools llm 1
+	two_pools other 1
+	settles 20 llm 1 0
+	settles 20 other 1 0
+	local pid
+	read -r pid _ <"$(dirname -- "$KUBECONFIG")/run/kube-apiserver.pid"
+	kill -9 "$pid"
+	# Not one for each watch, whatever the server says while it starts.
+	complains 10 1 '.msg == "requests to the API server fail and are tried again" and (.error | test("connection refused$"))'
+	[[ $(operator_get /readyz) == ok ]]
+	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" up 3>&-
+	wait_for 20 "the recovery" logged '.msg == "the API server answers again"'
+	k scale ipe llm --replicas 2 >/dev/null
+	settles 30 llm 2 0
+	complains 0 1
+}
