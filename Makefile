@@ -1,4 +1,4 @@
-# make build | test | unit | corpus | e2e | lint | fmt | fuzz | demo | bench | examples | deps | install | clean
+# make build | test | unit | corpus | e2e | lint | fmt | fuzz | demo | bench | soak | examples | deps | install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -155,6 +155,12 @@ BENCH_ENDPOINTS ?= 1000
 bench: deps
 	@$(MAKE) --no-print-directory BUILD=release CC=gcc build/release-gcc/bin/instancepool-operator
 	@BENCH_ENDPOINTS=$(BENCH_ENDPOINTS) hack/bench
+
+# An hour of random changes: does it stay as small and as quiet as it is? SOAK_MINUTES=5 is a trial.
+.PHONY: soak
+soak: deps
+	@$(MAKE) --no-print-directory BUILD=release CC=gcc build/release-gcc/bin/instancepool-operator
+	@hack/soak
 
 .PHONY: install
 install: build

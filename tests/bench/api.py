@@ -69,6 +69,20 @@ class Api:
             return False
 
 
+def is_asked(e):
+    """The status says that the instances of the present spec are asked for."""
+    status = e.get("status", {})
+    return (status.get("observedGeneration") == e["metadata"]["generation"]
+            and sum(p["desiredInstanceCount"] for p in status.get("instancePools", [])) == e["spec"]["instanceCount"])
+
+
+def is_settled(e):
+    """And that all of them are Ready."""
+    status = e.get("status", {})
+    return (is_asked(e) and status.get("phase") == "InService"
+            and status.get("currentInstanceCount") == e["spec"]["instanceCount"])
+
+
 class Endpoints:
     """The endpoints of a namespace, kept current by a watch that survives the server."""
 
@@ -83,13 +97,9 @@ class Endpoints:
         threading.Thread(target=self.run, daemon=True).start()
 
     def take(self, e):
-        spec, status = e["spec"], e.get("status", {})
-        count = spec["instanceCount"]
-        asked = (status.get("observedGeneration") == e["metadata"]["generation"]
-                 and sum(p["desiredInstanceCount"] for p in status.get("instancePools", [])) == count)
-        right = asked and status.get("phase") == "InService" and status.get("currentInstanceCount") == count
-        self.note(self.settled, e["metadata"]["name"], count if right else None)
-        self.note(self.asked, e["metadata"]["name"], count if asked else None)
+        count = e["spec"]["instanceCount"]
+        self.note(self.settled, e["metadata"]["name"], count if is_settled(e) else None)
+        self.note(self.asked, e["metadata"]["name"], count if is_asked(e) else None)
 
     def note(self, where, name, count):
         if where.get(name, -1) != count:
@@ -126,12 +136,22 @@ def when(text):
     return datetime.fromisoformat(text).timestamp()
 
 
-class Audit:
-    """Writes of one user, read from the API server's log as it grows."""
+def by_user(name):
+    return f'"username":"{name}"'
 
-    def __init__(self, path, user):
+
+def by_token(kubeconfig):
+    """By the token in that file, of which the log has the number."""
+    claims = json.loads(kubeconfig.read_text())["users"][0]["user"]["token"].split(".")[1]
+    return "JTI=" + json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["jti"]
+
+
+class Audit:
+    """Writes of one user, read from the API server's log as it grows: by_user() or by_token() says whose."""
+
+    def __init__(self, path, mark):
         self.path = path
-        self.user = f'"username":"{user}"'.encode()
+        self.mark = mark.encode()
         self.offset = 0
         self.skip()
 
@@ -145,7 +165,7 @@ class Audit:
             data = f.read()
         data = data[:data.rfind(b"\n") + 1]
         self.offset += len(data)
-        return [json.loads(line) for line in data.splitlines() if self.user in line]
+        return [json.loads(line) for line in data.splitlines() if self.mark in line]
 
 
 def what(entry):

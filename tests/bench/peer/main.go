@@ -109,6 +109,8 @@ func cacheOptions() cache.Options {
 func main() {
 	metrics := flag.String("metrics-bind-address", "0", "")
 	health := flag.String("health-probe-bind-address", "0", "")
+	elect := flag.Bool("leader-elect", false, "")
+	leaseNamespace := flag.String("leader-elect-resource-namespace", "", "")
 	flag.Parse()
 	ctrl.SetLogger(zap.New())
 
@@ -124,6 +126,11 @@ func main() {
 		Client:                 client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites}},
 		Metrics:                metricsserver.Options{BindAddress: *metrics},
 		HealthProbeBindAddress: *health,
+		// 15, 10 and 2 s are its defaults. The process ends when the manager does, so the lease may be given up then.
+		LeaderElection:                *elect,
+		LeaderElectionID:              "instancepool-bench-peer",
+		LeaderElectionNamespace:       *leaseNamespace,
+		LeaderElectionReleaseOnCancel: true,
 	})
 	must(err)
 	must(m.AddHealthzCheck("ping", healthz.Ping))
