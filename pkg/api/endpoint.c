@@ -227,6 +227,7 @@ static int read_pools(struct reader *r, json_t *o, struct endpoint_spec *spec)
 		if (read_type(r, o, "spec", &pool.instance_type) < 0)
 			return -1;
 		pool_default(r, &pool);
+		spec->pools = arena_calloc(r->a, 1, sizeof(*spec->pools));
 		/* The selector of the type: this object has no nodeSelector. */
 		return read_selector(r, NULL, "spec", &pool) < 0 ? -1 : add_pool(r, spec, &pool);
 	}
@@ -235,6 +236,7 @@ static int read_pools(struct reader *r, json_t *o, struct endpoint_spec *spec)
 	if (n < 1 || n > ENDPOINT_MAX_POOLS)
 		return err_set(r->err, ERR_INVALID, "spec.instancePools: %zu pools: it must have 1 to %d", n,
 		               ENDPOINT_MAX_POOLS);
+	spec->pools = arena_calloc(r->a, n, sizeof(*spec->pools));
 	json_array_foreach(list, i, item) {
 		char path[PATH_SIZE];
 		str_format(path, sizeof(path), "spec.instancePools[%zu]", i);

@@ -28,8 +28,8 @@ struct endpoint_spec {
 	int32_t instance_count; /* -1: not set */
 	/* By priority; equal priorities keep the order of the list. A spec with instanceType is one pool of
 	 * that type. */
-	struct endpoint_pool pools[ENDPOINT_MAX_POOLS];
-	size_t n_pools;
+	struct endpoint_pool *pools;
+	size_t n_pools; /* 1 to ENDPOINT_MAX_POOLS */
 	int64_t provision_timeout_ms;
 	int64_t retry_after_ms, max_retry_after_ms;
 };
@@ -115,8 +115,8 @@ struct endpoint_status {
 	const char *selector;
 	const char
 		*pool_summary; /* "p5.48xlarge=2 g6.48xlarge=4": Ready per type in priority order, for kubectl get */
-	struct pool_status pools[ENDPOINT_MAX_POOLS]; /* by name, not by position: see endpoint_status_pool() */
-	size_t n_pools;
+	struct pool_status *pools; /* by name, not by position: see endpoint_status_pool() */
+	size_t n_pools;            /* at most ENDPOINT_MAX_POOLS */
 	struct condition conditions[CONDITION_COUNT];
 };
 
@@ -132,7 +132,7 @@ struct endpoint {
  * unreadable status is not an error: what cannot be read counts as absent and is rebuilt. */
 struct endpoint *endpoint_decode(struct slice json, struct err *err);
 void endpoint_free(struct endpoint *e); /* NULL is fine */
-/* The status part of that: fills the zeroed *ret; strings are copied into a. */
+/* The status part of that: fills the zeroed *ret; strings and pools are put into a. */
 void endpoint_status_decode(const json_t *status, struct arena *a, struct endpoint_status *ret);
 /* Borrowed; NULL when the status knows no pool of that name. */
 const struct pool_status *endpoint_status_pool(const struct endpoint_status *s, const char *name);

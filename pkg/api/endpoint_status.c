@@ -125,7 +125,7 @@ static struct wall get_time(const json_t *o, const char *key)
 static void decode_pool(const json_t *o, struct arena *a, struct endpoint_status *s)
 {
 	const char *name = get_str(o, "name");
-	if (name == NULL || s->n_pools == ENDPOINT_MAX_POOLS || endpoint_status_pool(s, name))
+	if (name == NULL || endpoint_status_pool(s, name))
 		return;
 	struct pool_status *p = &s->pools[s->n_pools++];
 	p->name = arena_strdup(a, name);
@@ -164,8 +164,8 @@ static void decode_condition(const json_t *o, struct arena *a, struct endpoint_s
 
 void endpoint_status_decode(const json_t *status, struct arena *a, struct endpoint_status *ret)
 {
-	json_t *item;
-	size_t i;
+	json_t *pools = json_at(status, "instancePools", NULL), *item;
+	size_t i, n_pools = json_array_size(pools);
 	int phase = find_name(phase_names, ARRAY_LEN(phase_names), get_str(status, "phase"));
 	ret->present = json_object_size(status) > 0;
 	ret->phase = phase < 0 ? PHASE_NONE : (enum endpoint_phase)phase;
@@ -175,8 +175,12 @@ void endpoint_status_decode(const json_t *status, struct arena *a, struct endpoi
 	ret->current = get_count(status, "currentInstanceCount");
 	ret->selector = dup_str(status, "selector", a);
 	ret->pool_summary = dup_str(status, "poolSummary", a);
-	json_array_foreach(json_at(status, "instancePools", NULL), i, item)
-		decode_pool(item, a, ret);
+	if (n_pools > ENDPOINT_MAX_POOLS)
+		n_pools = ENDPOINT_MAX_POOLS;
+	ret->pools = arena_calloc(a, n_pools, sizeof(*ret->pools));
+	json_array_foreach(pools, i, item)
+		if (ret->n_pools < n_pools)
+			decode_pool(item, a, ret);
 	json_array_foreach(json_at(status, "conditions", NULL), i, item)
 		decode_condition(item, a, ret);
 }

@@ -1,9 +1,11 @@
 #include "api/model.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/quantity.h"
 
 #define MODEL_ARENA_BLOCK 2048
 #define MAX_RESOURCES 32
+#define REVISION_VERSION "1"
 
 /* Extended resources by name. A template has a handful. */
 struct resources {
@@ -184,6 +186,18 @@ static int read_template(const json_t *spec, struct model *m, struct err *err)
 	return read_resources(pod, m, err);
 }
 
+/* Once per Model: endpoints ask for their revisions at each look, and templates may be long. */
+static uint64_t revision_seed(const struct model *m)
+{
+	char port[16];
+	str_format(port, sizeof(port), "%d", m->port);
+
+	uint64_t h = hash64_str(HASH64_INIT, REVISION_VERSION);
+	h = hash64_str(h, m->template_json);
+	h = hash64_str(h, port);
+	return hash64_str(h, m->health_path);
+}
+
 static int read_model(struct slice json, struct model *m, struct err *err)
 {
 	static const struct jfield fields[] = {{"metadata", J_OBJECT, 0, .sub = objmeta_fields}, {0}};
@@ -195,7 +209,10 @@ static int read_model(struct slice json, struct model *m, struct err *err)
 		return err_set(err, ERR_INVALID, "metadata.name: missing");
 	if (json_opt_object(root, "", "spec", &spec, err) < 0 || read_server(spec, m, err) < 0)
 		return -1;
-	return read_template(spec, m, err);
+	if (read_template(spec, m, err) < 0)
+		return -1;
+	m->revision_seed = revision_seed(m);
+	return 0;
 }
 
 struct model *model_decode(struct slice json, struct err *err)

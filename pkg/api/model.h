@@ -15,6 +15,7 @@ struct model {
 	 * containers by maximum. Sorted by key. */
 	const struct jqty *resources;
 	size_t n_resources;
+	uint64_t revision_seed; /* the Model's part of pool_revision(): template, port and healthPath */
 	struct arena arena;
 };
 

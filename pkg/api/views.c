@@ -119,15 +119,13 @@ static void fold_deployment_condition(void *base, const void *elem)
 	const struct condition_view *c = elem;
 	if (!str_eq(c->type, "ReplicaFailure") || parse_status(c->status) != TRI_TRUE)
 		return;
-	d->failure_reason = c->reason ? c->reason : "";
-	d->failure_message = c->message;
+	d->failure_message = str_empty(c->message) ? "no reason given" : c->message;
 }
 
 static const struct jfield deployment_labels[] = {
 	STR(LABEL_ENDPOINT, deployment, endpoint),
 	STR(LABEL_POOL, deployment, pool),
 	STR(LABEL_REVISION, deployment, revision),
-	STR(LABEL_INSTANCE_TYPE, deployment, instance_type),
 	{0},
 };
 static const struct jfield deployment_metadata[] = {OBJMETA_FIELDS, OBJECT("labels", deployment_labels), {0}};
@@ -136,10 +134,7 @@ static const struct jfield deployment_spec[] = {
 	{0},
 };
 static const struct jfield deployment_status[] = {
-	{"replicas", J_I32, .offset = offsetof(struct deployment, status_replicas)},
-	{"observedGeneration", J_I64, .offset = offsetof(struct deployment, observed_generation)},
 	CONDITIONS(fold_deployment_condition),
-	KEPT_STR(deployment, failure_reason),
 	KEPT_STR(deployment, failure_message),
 	{0},
 };
@@ -154,6 +149,14 @@ struct deployment *deployment_decode(struct slice json, struct err *err)
 {
 	struct deployment view = {.replicas = 1}; /* the API's default */
 	return decode(deployment_fields, json, &view, sizeof(view), err);
+}
+
+bool deployment_differs(const struct deployment *a, const struct deployment *b)
+{
+	return !str_eq(a->meta.uid, b->meta.uid) || !str_eq(a->meta.owner_uid, b->meta.owner_uid) ||
+	       a->meta.deleted.ms != b->meta.deleted.ms || !str_eq(a->endpoint, b->endpoint) ||
+	       !str_eq(a->pool, b->pool) || !str_eq(a->revision, b->revision) || a->replicas != b->replicas ||
+	       !str_eq(a->failure_message, b->failure_message);
 }
 
 /* Node */

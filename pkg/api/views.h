@@ -34,12 +34,12 @@ static inline bool pod_is_waiting(const struct pod *p)
 
 struct deployment {
 	struct objmeta meta;
-	const char *endpoint, *pool, *revision, *instance_type; /* labels */
-	int32_t replicas;                                       /* spec.replicas */
-	int32_t status_replicas;                                /* pods that exist */
-	int64_t observed_generation;
-	const char *failure_reason, *failure_message; /* condition ReplicaFailure=True, else NULL */
+	const char *endpoint, *pool, *revision; /* labels */
+	int32_t replicas;                       /* spec.replicas */
+	const char *failure_message;            /* condition ReplicaFailure=True, else NULL */
 };
+/* Is there a difference that could change a decision? (How far its rollout is, is none.) */
+bool deployment_differs(const struct deployment *a, const struct deployment *b);
 
 struct node_taint {
 	const char *key, *value, *effect;

@@ -3,29 +3,16 @@
 #include "base/hash.h"
 #include "base/json.h"
 
-#define REVISION_VERSION "1"
 static_assert(HASH_TEXT_SIZE <= REVISION_SIZE, "a revision is the text of a hash");
-
-/* With its NUL, so that neighbours do not run together. */
-static uint64_t hash_str(uint64_t h, const char *s)
-{
-	return hash64(h, (struct slice){s ? s : "", s ? strlen(s) + 1 : 1});
-}
 
 void pool_revision(const struct endpoint_pool *p, const struct model *m, char buf[static REVISION_SIZE])
 {
-	char port[16];
-	str_format(port, sizeof(port), "%d", m->port);
-
-	uint64_t h = hash_str(HASH64_INIT, REVISION_VERSION);
-	h = hash_str(h, m->template_json);
-	h = hash_str(h, port);
-	h = hash_str(h, m->health_path);
+	uint64_t h = m->revision_seed;
 	for (size_t i = 0; i < p->n_node_selector; i++)
-		h = hash_str(hash_str(h, p->node_selector[i].key), p->node_selector[i].value);
-	h = hash_str(h, ""); /* ends the list: no key is empty */
-	h = hash_str(h, p->tolerations);
-	h = hash_str(h, p->runtime_class_name);
+		h = hash64_str(hash64_str(h, p->node_selector[i].key), p->node_selector[i].value);
+	h = hash64_str(h, ""); /* ends the list: no key is empty */
+	h = hash64_str(h, p->tolerations);
+	h = hash64_str(h, p->runtime_class_name);
 	hash64_text(h, buf);
 }
 

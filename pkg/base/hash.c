@@ -7,6 +7,11 @@ uint64_t hash64(uint64_t seed, struct slice s)
 	return seed;
 }
 
+uint64_t hash64_str(uint64_t seed, const char *s)
+{
+	return hash64(seed, (struct slice){s ? s : "", s ? strlen(s) + 1 : 1});
+}
+
 void hash64_text(uint64_t h, char buf[static HASH_TEXT_SIZE])
 {
 	static const char digits[] = "bcdfghjklmnpqrstvwxz2456789";

@@ -7,6 +7,8 @@
 
 #define HASH64_INIT UINT64_C(0xcbf29ce484222325)
 uint64_t hash64(uint64_t seed, struct slice s);
+/* A string (NULL: "") with its NUL, so that neighbours do not run together. */
+uint64_t hash64_str(uint64_t seed, const char *s);
 
 /* The hash as 10 characters that cannot spell words or break a DNS label ("bcdfghjklmnpqrstvwxz2456789"). */
 #define HASH_TEXT_SIZE 11

@@ -33,6 +33,8 @@ struct metric {
 	size_t n_bounds;
 	const double *bounds;
 	struct map series;
+	void (*collect)(void *arg, struct metric *m); /* NULL: the series are kept */
+	void *collect_arg;
 };
 
 struct collector {
@@ -141,24 +143,18 @@ static void add_escaped(struct buf *b, const char *s, bool quotes)
 	}
 }
 
-/* The first n labels as they are written; all of them are the key of a series. Valid until the next call for this
- * registry; cut (see buf_failed) when the values are too long. */
-static const char *label_text(const struct metric *m, size_t n, const char *const *values)
+/* The labels as they are written. Valid until the next call for this registry; cut (see buf_failed) when the values are
+ * too long. */
+static const char *series_key(const struct metric *m, const char *const *values)
 {
-	assert(n == 0 || values != NULL);
 	struct buf *b = &m->registry->key;
 	buf_clear(b);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; values && i < m->n_labels; i++) {
 		buf_addf(b, "%s%s=\"", i > 0 ? "," : "", m->labels[i]);
 		add_escaped(b, values[i], true);
 		buf_add_char(b, '"');
 	}
 	return b->len == 0 ? "" : b->ptr;
-}
-
-static const char *series_key(const struct metric *m, const char *const *values)
-{
-	return label_text(m, m->n_labels, values);
 }
 
 static const char *other_key(const struct metric *m)
@@ -226,33 +222,10 @@ double metric_get(const struct metric *m, const char *const *values)
 	return m->type == HISTOGRAM ? (double)s->count : s->value;
 }
 
-void metric_remove(struct metric *m, const char *const *values)
+void metric_tell_by(struct metric *m, void (*fn)(void *arg, struct metric *m), void *arg)
 {
-	free(map_remove(&m->series, series_key(m, values)));
-}
-
-struct prefix {
-	struct metric *metric;
-	const char *text; /* the first labels as they stand in a key */
-};
-
-static int remove_if_prefixed(void *arg, const char *key, void *value)
-{
-	const struct prefix *p = arg;
-	size_t len = strlen(p->text);
-	if (len == 0 || (strncmp(key, p->text, len) == 0 && (key[len] == ',' || key[len] == '\0'))) {
-		map_remove(&p->metric->series, key);
-		free(value);
-	}
-	return 0;
-}
-
-void metric_remove_matching(struct metric *m, size_t n, const char *const *values)
-{
-	assert(n <= m->n_labels);
-	struct prefix prefix = {m, label_text(m, n, values)};
-	if (!buf_failed(&m->registry->key)) /* else no series has such values */
-		map_each(&m->series, remove_if_prefixed, &prefix);
+	m->collect = fn;
+	m->collect_arg = arg;
 }
 
 void metrics_on_collect(struct metrics *m, void (*fn)(void *arg), void *arg)
@@ -375,8 +348,14 @@ void metrics_write(struct metrics *m, struct buf *out)
 	for (size_t i = 0; i < m->n_collectors; i++)
 		m->collectors[i].fn(m->collectors[i].arg);
 	qsort(m->metrics, m->n_metrics, sizeof(m->metrics[0]), compare_metrics);
-	for (size_t i = 0; i < m->n_metrics; i++)
-		write_metric(out, m->metrics[i]);
+	for (size_t i = 0; i < m->n_metrics; i++) {
+		struct metric *metric = m->metrics[i];
+		if (metric->collect)
+			metric->collect(metric->collect_arg, metric);
+		write_metric(out, metric);
+		if (metric->collect)
+			map_done(&metric->series, free);
+	}
 }
 
 struct process_stat {

@@ -29,11 +29,11 @@ struct metric *metrics_histogram(struct metrics *m, const char *name, const char
 void metric_add(struct metric *m, double delta, const char *const *values);     /* counter, gauge */
 void metric_set(struct metric *m, double value, const char *const *values);     /* gauge */
 void metric_observe(struct metric *m, double value, const char *const *values); /* histogram */
-void metric_remove(struct metric *m, const char *const *values);                /* a series that is over */
 /* 0 when there is no such series; of a histogram the number of observations. For tests. */
 double metric_get(const struct metric *m, const char *const *values);
-/* Removes every series whose first n labels have these values (all pools of a deleted endpoint, say); n 0: every series. */
-void metric_remove_matching(struct metric *m, size_t n, const char *const *values);
+/* The series of this counter or gauge are not kept from now on: in each exposition fn says them all, by metric_set() or
+ * metric_add(). For what is told of many objects that are in memory anyway. */
+void metric_tell_by(struct metric *m, void (*fn)(void *arg, struct metric *m), void *arg);
 
 /* Called before each exposition, to set gauges that are read and not counted. */
 void metrics_on_collect(struct metrics *m, void (*fn)(void *arg), void *arg);

@@ -273,8 +273,10 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 	r->w->denied = 0;
 	if (w->is_create)
 		refusal_clear(r->w, w->name);
-	if (w->is_status)
+	if (w->is_status) {
+		r->w->progress_at = (struct mono){0};
 		emit_events(r);
+	}
 }
 
 static void refuse(struct run *r, const struct write *w, const char *reason, const char *what)
@@ -298,6 +300,7 @@ static void looked_at_name(void *arg, enum kube_outcome outcome, const struct ku
 
 	(void)outcome;
 	r->call = NULL;
+	reconcile_heard(r->w->op, err);
 	arena_init(&scratch);
 	seen = err->code == ERR_NONE && objmeta_read(reply->body, &scratch, &meta, &ignored) == 0;
 	if (seen && !str_eq(meta.owner_uid, r->ref.uid)) {
@@ -353,6 +356,7 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 	const struct write *w = &r->writes[r->next];
 
 	r->call = NULL;
+	reconcile_heard(r->w->op, err);
 	switch (outcome) {
 	case KUBE_DONE:
 		written(r, w, reply);

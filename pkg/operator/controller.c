@@ -1,12 +1,26 @@
 /* Making and taking down the operator. */
 #include "operator/controller.h"
+#include <malloc.h>
 #include "base/log.h"
 #include "operator/internal.h"
 
 #define DETECT_INTERVAL_MS (10 * 60 * MS_PER_S)
 #define DETECT_RETRY_MS MS_PER_S
+#define TIDY_AFTER_MS (5 * MS_PER_S)
 #define BACKOFF_BASE_MS 200
 #define BACKOFF_MAX_MS (3 * MS_PER_S) /* so that recovery after an outage is quick */
+
+/* The first lists, and a burst of work, leave holes in the heap that glibc keeps. */
+static void tidy(void *arg)
+{
+	(void)arg;
+	malloc_trim(0);
+}
+
+void controller_tidy_later(struct controller *op)
+{
+	loop_timer_arm(op->tidy, TIDY_AFTER_MS);
+}
 
 static int enqueue_backlog(void *arg, const void *obj)
 {
@@ -26,6 +40,7 @@ static void begin(struct controller *op)
 	         LOG_INT("pods", (int64_t)store_count(controller_store(op, KIND_POD))),
 	         LOG_INT("nodes", (int64_t)store_count(controller_store(op, KIND_NODE))));
 	store_each(controller_store(op, KIND_ENDPOINT), enqueue_backlog, op);
+	controller_tidy_later(op);
 }
 
 static void detection_answered(void *arg, enum kube_outcome outcome, const struct kube_reply *r,
@@ -82,6 +97,13 @@ void controller_synced(struct controller *op)
 		begin(op);
 }
 
+static void event_failed(void *arg, const struct err *err)
+{
+	struct controller *op = arg;
+
+	trouble_event(op->trouble, err, loop_now(op->loop));
+}
+
 struct controller *controller_new(struct loop *l, struct kube_client *c, struct metrics *m,
                                   const struct controller_options *o)
 {
@@ -96,17 +118,14 @@ struct controller *controller_new(struct loop *l, struct kube_client *c, struct 
 	op->queue = queue_new(&(struct queue_options){BACKOFF_BASE_MS, BACKOFF_MAX_MS});
 	op->pump = loop_timer_new(l, reconcile_pump, op);
 	op->detect = loop_timer_new(l, detect, op);
+	op->tidy = loop_timer_new(l, tidy, NULL);
 	op->karpenter.op = op->cluster_autoscaler.op = op;
-static void event_failed(void *arg, const struct err *err)
-{
-	struct controller *op = arg;
-
-	trouble_event(op->trouble, err, loop_now(op->loop));
-}
-
+	op->trouble = trouble_new();
 	op->events = event_recorder_new(c, API_FIELD_MANAGER, op->instance);
+	event_recorder_on_failure(op->events, event_failed, op);
 	op->m = controller_metrics_new(op);
 	map_init(&op->works);
+	map_init(&op->service_line);
 	map_init(&op->unreadable_models);
 	return op;
 }
@@ -120,9 +139,7 @@ static int cancel_run(void *arg, const char *key, void *value)
 {
 	(void)arg;
 	(void)key;
-	op->trouble = trouble_new();
 	run_cancel(value);
-	event_recorder_on_failure(op->events, event_failed, op);
 	return 0;
 }
 
@@ -143,10 +160,8 @@ void controller_lead(struct controller *op, bool leads)
 		store_each(controller_store(op, KIND_ENDPOINT), enqueue_backlog, op);
 		map_each(&op->works, enqueue_known, op);
 	}
-	if (!leads) {
+	if (!leads)
 		map_each(&op->works, cancel_run, NULL);
-		controller_metrics_forget_all(op->m);
-	}
 }
 
 static void free_work(void *w)
@@ -163,6 +178,7 @@ void controller_free(struct controller *op)
 	if (op->cluster_autoscaler.call)
 		kube_call_cancel(op->cluster_autoscaler.call);
 	map_done(&op->works, free_work);
+	map_done(&op->service_line, NULL);
 	map_done(&op->unreadable_models, free);
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		informer_free(op->informers[i]);
@@ -170,7 +186,9 @@ void controller_free(struct controller *op)
 	queue_free(op->queue);
 	loop_timer_free(op->pump);
 	loop_timer_free(op->detect);
+	loop_timer_free(op->tidy);
 	controller_metrics_free(op->m);
+	trouble_free(op->trouble);
 	free(op->ns);
 	free(op->instance);
 	free(op);
@@ -195,4 +213,3 @@ bool controller_ready(const struct controller *op, struct err *err)
 		err_set(err, ERR_NOT_FOUND, "waiting to hear of node autoscalers");
 	return op->started;
 }
-	trouble_free(op->trouble);

@@ -32,5 +32,6 @@ void controller_lead(struct controller *op, bool leads);
 /* Cancels what runs; a write in flight ends as it may, the next start looks at what it did. NULL is fine. */
 void controller_free(struct controller *op);
 
-/* True when every watch has its first list, and planning has begun. Else *ret_waiting_for names what is not known yet (static). */
-bool controller_ready(const struct controller *op, const char **ret_waiting_for);
+/* True when every watch has its first list, and planning has begun. Else err says what it waits for,
+ * and what stands in the way. */
+bool controller_ready(const struct controller *op, struct err *err);

@@ -38,8 +38,10 @@ static void drop(struct work *w, struct expectation *gone)
 	for (struct expectation **x = &w->expectations; *x; x = &(*x)->next)
 		if (*x == gone) {
 			*x = gone->next;
-			if (gone->look)
+			if (gone->look) {
 				kube_call_cancel(gone->look);
+				w->op->looks--;
+			}
 			free(gone->name);
 			free(gone->resource_version);
 			free(gone);
@@ -100,6 +102,8 @@ static void looked(void *arg, enum kube_outcome outcome, const struct kube_reply
 
 	(void)outcome;
 	x->look = NULL;
+	w->op->looks--;
+	reconcile_heard(w->op, err);
 	if (err->code == ERR_NONE && is_watched(x->kind, w, r->body))
 		seen_there(x, r->resource_version);
 	else if (err->code == ERR_NONE || err->http_status == 404)
@@ -114,8 +118,10 @@ static void look(struct work *w, struct expectation *x)
 	struct kube_request rq = {
 		.verb = KUBE_GET, .resource = &controller_types[x->kind].resource, .ns = w->ns, .name = x->name};
 
-	if (!x->look)
-		x->look = kube_client_call(w->op->client, &rq, looked, x);
+	if (x->look)
+		return;
+	w->op->looks++;
+	x->look = kube_client_call(w->op->client, &rq, looked, x);
 }
 
 void expect_verify(struct work *w, enum kind kind, const char *name)
@@ -214,6 +220,7 @@ void work_free(struct work *w)
 		drop(w, w->expectations);
 	while (w->refusals)
 		refusal_clear(w, w->refusals->name);
+	map_done(&w->given_up, free);
 	free(w->key);
 	free(w->ns);
 	free(w->name);

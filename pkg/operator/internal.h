@@ -15,9 +15,9 @@
 
 enum kind { KIND_ENDPOINT, KIND_MODEL, KIND_DEPLOYMENT, KIND_POD, KIND_NODE, KIND_SERVICE, KIND_COUNT };
 extern const struct kube_type controller_types[KIND_COUNT];
-/* Indexes of the stores. */
-enum { INDEX_ENDPOINT = 0, INDEX_NODE = 1 }; /* deployments, pods, services by "ns/endpoint"; pods by node */
-enum { INDEX_INSTANCE_TYPE = 0 };            /* nodes */
+/* Indexes of the stores: deployments and pods by "ns/endpoint", pods that are being ended by node; nodes by type. */
+enum { INDEX_ENDPOINT = 0, INDEX_LEAVING = 1 };
+enum { INDEX_INSTANCE_TYPE = 0 };
 
 #define KEY_SIZE 320
 /* "ns/name" */
@@ -52,6 +52,9 @@ struct work {
 	struct expectation *expectations;
 	struct mono expecting_since;
 	struct refusal *refusals;
+	struct map given_up;     /* pool -> how often, for the metrics: uint64_t, of those that were */
+	struct mono progress_at; /* when counts that changed are to be told; 0: none did */
+	bool has_service_turn;
 	unsigned denied; /* creates in a row for which the operator had no right */
 	struct run *run; /* writes under way, else NULL; the key is taken from the queue as long */
 };
@@ -74,12 +77,13 @@ struct controller {
 	struct kube_client *client;
 	struct metrics *metrics;
 	struct event_recorder *events;
+	struct trouble *trouble;
 	struct informer *informers[KIND_COUNT];
 	struct watched watched[KIND_COUNT];
 	struct queue *queue;
-	struct trouble *trouble;
 	struct loop_timer *pump;   /* takes from the queue */
 	struct loop_timer *detect; /* looks for a node autoscaler */
+	struct loop_timer *tidy;   /* once nothing was written for a while */
 	struct detection karpenter, cluster_autoscaler;
 	struct map works;             /* by key */
 	struct map unreadable_models; /* "ns/name" -> why, of those that have no good view */
@@ -89,7 +93,11 @@ struct controller {
 	bool started;          /* all watches are complete, autoscalers were looked for, planning has begun */
 	bool leads;            /* see controller_lead() */
 	unsigned runs;         /* works with a run */
-	unsigned service_runs; /* of these, such that create a Service */
+	unsigned service_runs; /* of these, such that create a Service; and works whose turn it is to start one */
+	struct map service_line; /* key -> struct work: who waits for a turn, in order of arrival */
+	unsigned looks;          /* GETs for what a watch has not shown yet */
+	bool unreachable;        /* the last answer was none: one request a second asks */
+	struct mono ask_at;      /* when the next may */
 	struct controller_metrics *m;
 };
 
@@ -99,6 +107,7 @@ void controller_enqueue(struct controller *op, const char *ns, const char *name,
 const struct store *controller_store(const struct controller *op, enum kind kind);
 /* controller.c: the watches are complete. */
 void controller_synced(struct controller *op);
+void controller_tidy_later(struct controller *op);
 
 /* observe.c: everything plan() needs, from the stores; arrays and sentences in the arena. */
 void observe(struct controller *op, const struct endpoint *e, struct work *w, struct wall now,
@@ -132,8 +141,12 @@ void run_instance_count(struct work *w,
 /* Creates the endpoint's Service, which run_wants_service() said is missing. */
 void run_service(struct work *w, const struct endpoint *e);
 bool run_wants_service(struct controller *op, const struct endpoint *e, struct work *w);
-/* reconcile.c: called when a run ended. */
+/* reconcile.c: NULL while the endpoint was not looked at. */
+struct work *work_find(const struct controller *op, const char *ns, const char *name);
+/* Called when a run ended. */
 void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms);
+/* What became of a request: does the server hear us? */
+void reconcile_heard(struct controller *op, const struct err *err);
 void reconcile_pump(void *arg); /* the struct controller */
 
 /* metrics.c */
@@ -141,10 +154,5 @@ struct controller_metrics *controller_metrics_new(struct controller *op);
 void controller_metrics_free(struct controller_metrics *m); /* no exposition may come after */
 void controller_metrics_reconcile(struct controller_metrics *m,
                                   const char *result); /* static: unchanged, written, retry */
-void controller_metrics_status(struct controller_metrics *m, const struct endpoint *e,
-                               const struct endpoint_status *s);
 /* Counts what a written status tells; once, however often it was planned. */
-void controller_metrics_changed(struct controller_metrics *m, const struct endpoint *before,
-                                const struct endpoint *after);
-void controller_metrics_forget(struct controller_metrics *m, const char *ns, const char *name);
-void controller_metrics_forget_all(struct controller_metrics *m); /* from now on another leader tells */
+void controller_metrics_changed(struct work *w, const struct endpoint *before, const struct endpoint *after);

@@ -196,17 +196,11 @@ static void find_nodes(struct look *l, const struct endpoint_pool *p, struct fou
 
 static void find_leaving(struct look *l, const struct found *nodes, struct found *ret)
 {
-	struct found on_node;
-
 	*ret = (struct found){.arena = l->a};
 	for (size_t i = 0; i < nodes->n; i++) {
 		const struct node *n = nodes->items[i];
 
-		on_node = (struct found){.arena = l->a};
-		store_each_indexed(controller_store(l->op, KIND_POD), INDEX_NODE, n->meta.name, found_add, &on_node);
-		for (size_t k = 0; k < on_node.n; k++)
-			if (wall_is_set(((const struct pod *)on_node.items[k])->meta.deleted))
-				found_add(ret, on_node.items[k]);
+		store_each_indexed(controller_store(l->op, KIND_POD), INDEX_LEAVING, n->meta.name, found_add, ret);
 	}
 	found_sort(ret);
 }

@@ -3,14 +3,39 @@
 #include "operator/internal.h"
 
 /* Runs with writes under way; more endpoints wait in the queue, where a fresh change overtakes. */
-#define MAX_RUNS 48u
+#define MAX_RUNS 16u
+/* The API server gives out cluster addresses one after the other: many asked for at once would time out. */
 #define MAX_SERVICE_RUNS 6u
-#define SERVICE_TURN_MS 100
+/* Counts change with every pod: so often they are told. */
+#define PROGRESS_MS MS_PER_S
+/* How often a server that cannot be reached is asked. */
+#define UNREACHABLE_MS MS_PER_S
 /* Looked at before sockets have their turn again. */
 #define MAX_BATCH 64u
 #define RETRY_AFTER_MAX_MS (30 * MS_PER_S)
 /* How long the garbage collector may take for what a deleted endpoint of the same name has left. */
 #define LEFTOVERS_MS (30 * MS_PER_S)
+
+static int give_service_turn(void *arg, const char *key, void *value)
+{
+	struct controller *op = arg;
+	struct work *w = value;
+
+	if (op->service_runs >= MAX_SERVICE_RUNS)
+		return 1;
+	op->service_runs++;
+	w->has_service_turn = true;
+	queue_add(op->queue, key, QUEUE_FRESH);
+	map_remove(&op->service_line, key);
+	return 0;
+}
+
+static void end_service_turn(struct work *w)
+{
+	if (w->has_service_turn)
+		w->op->service_runs--;
+	w->has_service_turn = false;
+}
 
 static void forget(struct controller *op, const char *key)
 {
@@ -18,8 +43,17 @@ static void forget(struct controller *op, const char *key)
 
 	if (!w)
 		return;
-	controller_metrics_forget(op->m, w->ns, w->name);
+	map_remove(&op->service_line, key);
+	end_service_turn(w);
 	work_free(w);
+}
+
+struct work *work_find(const struct controller *op, const char *ns, const char *name)
+{
+	char key[KEY_SIZE];
+
+	key_format(key, ns, name);
+	return map_get(&op->works, key);
 }
 
 static struct work *work_of(struct controller *op, const struct endpoint *e, const char *key)
@@ -37,6 +71,7 @@ static struct work *work_of(struct controller *op, const struct endpoint *e, con
 		w->ns = xstrdup(e->meta.ns);
 		w->name = xstrdup(e->meta.name);
 		w->uid = xstrdup(e->meta.uid);
+		map_init(&w->given_up);
 		map_put(&op->works, key, w);
 	}
 	return w;
@@ -72,17 +107,33 @@ static bool waits_for_leftovers(struct controller *op, const char *key, const st
 	return true;
 }
 
-/* The API server gives out cluster addresses one after the other: many asked for at once would time out. */
 static bool create_service(struct controller *op, const char *key, const struct endpoint *e, struct work *w)
 {
+	end_service_turn(w);
 	if (!run_wants_service(op, e, w))
 		return false;
-	if (op->service_runs < MAX_SERVICE_RUNS) {
-		run_service(w, e);
-		return true;
+	if (op->service_runs >= MAX_SERVICE_RUNS) {
+		map_put(&op->service_line, key, w);
+		return false;
 	}
-	queue_add_at(op->queue, key, (struct mono){loop_now(op->loop).ms + SERVICE_TURN_MS});
-	return false;
+	run_service(w, e);
+	return true;
+}
+
+/* True: not to be told yet. The key comes again when it is. */
+static bool hold_progress(struct controller *op, const char *key, struct work *w,
+                          const struct plan_output *out)
+{
+	struct mono now = loop_now(op->loop);
+
+	if (!out->only_progress)
+		return false;
+	if (w->progress_at.ms == 0)
+		w->progress_at.ms = now.ms + PROGRESS_MS;
+	if (now.ms >= w->progress_at.ms)
+		return false;
+	queue_add_at(op->queue, key, w->progress_at);
+	return true;
 }
 
 /* Returns true when writes were started: then the key stays taken until reconcile_ended(). */
@@ -93,10 +144,12 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	struct arena a;
 	struct plan_input in;
 	struct plan_output out;
-	bool acting;
+	bool changed, acting;
 
-	if (wall_is_set(e->meta.deleted) || !expect_met(w) || waits_for_leftovers(op, key, e, now))
+	if (wall_is_set(e->meta.deleted) || !expect_met(w) || waits_for_leftovers(op, key, e, now)) {
+		end_service_turn(w); /* another may use it meanwhile */
 		return false;
+	}
 	if (e->spec.instance_count < 0) {
 		run_instance_count(w, e);
 		return true;
@@ -104,10 +157,12 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	arena_init(&a);
 	observe(op, e, w, now, &a, &in);
 	plan(&in, now, &a, &out);
-	controller_metrics_status(op->m, e, &out.status);
 	wake_at(op, key, out.wake, now);
 	wake_for_refusals(w);
-	acting = out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status);
+	changed = out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status);
+	acting = changed && !hold_progress(op, key, w, &out);
+	if (!changed)
+		w->progress_at = (struct mono){0};
 	if (acting)
 		run_start(w, e, &in, &a, &out);
 	else
@@ -122,6 +177,7 @@ void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms)
 	struct mono now = loop_now(op->loop);
 
 	op->runs--;
+	controller_tidy_later(op);
 	controller_metrics_reconcile(op->m, failed ? "retry" : "written");
 	/* The queue takes the earlier of two times: what the server asks for instead of our own back-off. */
 	if (retry_after_ms > 0)
@@ -130,6 +186,25 @@ void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms)
 		                                                                         : RETRY_AFTER_MAX_MS)});
 	queue_finish(op->queue, w->key, failed && retry_after_ms <= 0, now);
 	loop_timer_arm(op->pump, 0);
+}
+
+/* Many that ask a server that is away would be in each other's way when it comes back, and cost for nothing until then.
+ * A request that only takes long says nothing either way. */
+void reconcile_heard(struct controller *op, const struct err *err)
+{
+	int status = err->http_status; /* a balancer's word, or the server's own while it starts or ends */
+
+	if (err->code == ERR_CONNECT || err->code == ERR_TRANSPORT || (status >= 502 && status <= 504))
+		op->unreachable = true;
+	else if (err->code == ERR_NONE || status != 0)
+		op->unreachable = false;
+}
+
+/* While the server is unreachable one asks each second, whatever became of those before. */
+static bool may_start(const struct controller *op)
+{
+	return op->started && op->leads && op->runs < MAX_RUNS &&
+	       !(op->unreachable && loop_now(op->loop).ms < op->ask_at.ms);
 }
 
 static void split_key(const char *key, char ns[static KEY_SIZE], const char **ret_name)
@@ -146,7 +221,9 @@ void reconcile_pump(void *arg)
 	struct mono now = loop_now(op->loop), next;
 	const char *key;
 
-	for (unsigned n = 0; n < MAX_BATCH && op->started && op->leads && op->runs < MAX_RUNS; n++) {
+	map_each(&op->service_line, give_service_turn, op);
+	for (unsigned n = 0; n < MAX_BATCH && may_start(op); n++) {
+		unsigned asking = op->runs + op->looks;
 		char ns[KEY_SIZE];
 		const char *name;
 		const struct endpoint *e;
@@ -165,7 +242,13 @@ void reconcile_pump(void *arg)
 			controller_metrics_reconcile(op->m, "unchanged");
 			queue_finish(op->queue, key, false, now);
 		}
+		if (op->runs + op->looks > asking)
+			op->ask_at.ms = now.ms + UNREACHABLE_MS;
 	}
-	if (op->started && op->leads && op->runs < MAX_RUNS && queue_next(op->queue, now, &next))
+	if (may_start(op) && map_count(&op->service_line) > 0 && op->service_runs < MAX_SERVICE_RUNS)
+		loop_timer_arm(op->pump, 0);
+	else if (may_start(op) && queue_next(op->queue, now, &next))
 		loop_timer_arm(op->pump, next.ms - now.ms);
+	else if (op->unreachable && now.ms < op->ask_at.ms)
+		loop_timer_arm(op->pump, op->ask_at.ms - now.ms);
 }

@@ -68,8 +68,8 @@ static void index_pod(const void *obj, store_emit_fn *emit, void *arg)
 	const struct pod *p = obj;
 
 	emit_endpoint(&p->meta, p->endpoint, emit, arg);
-	if (!str_empty(p->node_name))
-		emit(arg, INDEX_NODE, p->node_name);
+	if (!str_empty(p->node_name) && wall_is_set(p->meta.deleted))
+		emit(arg, INDEX_LEAVING, p->node_name);
 }
 
 static void index_node(const void *obj, store_emit_fn *emit, void *arg)

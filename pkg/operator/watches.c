@@ -1,4 +1,5 @@
 /* From a change of any watched object to the endpoints that have to be looked at again. */
+#include <assert.h>
 #include "base/log.h"
 #include "operator/internal.h"
 
@@ -32,13 +33,16 @@ static void enqueue_endpoint(struct controller *op, const struct endpoint *e)
 static void endpoint_changed(void *arg, const void *before, const void *after)
 {
 	struct controller *op = controller_of(arg);
+	const struct endpoint *e = after;
+	struct work *w;
 
 	if (!before) {
-		enqueue_endpoint(op, after);
+		enqueue_endpoint(op, e);
 		return;
 	}
-	if (after && op->leads) /* others count while they lead */
-		controller_metrics_changed(op->m, before, after);
+	w = e && op->leads ? work_find(op, e->meta.ns, e->meta.name) : NULL; /* others count while they lead */
+	if (w)
+		controller_metrics_changed(w, before, e);
 	enqueue_endpoint(op, before);
 }
 
@@ -91,11 +95,23 @@ static void model_unreadable(struct controller *op, const char *ns, const char *
 	enqueue_users(op, ns, name);
 }
 
+static bool waits_for_view(const struct controller *op, const char *ns, const char *endpoint)
+{
+	const struct work *w = work_find(op, ns, endpoint);
+
+	return w && w->expectations;
+}
+
 static void deployment_changed(void *arg, const void *before, const void *after)
 {
+	struct controller *op = controller_of(arg);
 	const struct deployment *d = after ? after : before;
 
-	controller_enqueue(controller_of(arg), d->meta.ns, d->endpoint, QUEUE_FRESH);
+	assert(d);
+	/* Its controller tells of every pod, as the pods do. But our own write may be waited for. */
+	if (before && after && !deployment_differs(before, after) && !waits_for_view(op, d->meta.ns, d->endpoint))
+		return;
+	controller_enqueue(op, d->meta.ns, d->endpoint, QUEUE_FRESH);
 }
 
 static void service_changed(void *arg, const void *before, const void *after)

@@ -110,7 +110,8 @@ static struct wall window_end(const struct planning *pl, const struct pool_plan 
 	/* Nobody has said anything yet: that is no verdict, whatever the timeout. */
 	if ((p->waiting == 0 || p->seen->why.reason == REASON_PENDING) && timeout_ms < QUICK_TRY_MS)
 		timeout_ms = QUICK_TRY_MS;
-	return wall_add(wall_max(begin, p->seen->last_bind), timeout_ms);
+	/* No wait is older than the oldest pod that waits: the status may not have told that one ended before. */
+	return wall_add(wall_max(wall_max(begin, p->seen->last_bind), p->seen->oldest_wait), timeout_ms);
 }
 
 /* The window passed: what was seen stays the reason, unless that was only "no room yet". */

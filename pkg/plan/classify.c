@@ -464,7 +464,7 @@ void classify(const struct classify_input *in, struct wall now, struct arena *a,
 		return;
 	}
 	if (in->n_pods == 0) {
-		conclude(ret, REASON_PENDING, "its pods do not exist yet");
+		conclude(ret, REASON_PENDING, CLASSIFY_NO_PODS);
 		return;
 	}
 	for (size_t i = 0; i < in->n_nodes; i++)

@@ -14,6 +14,9 @@
 /* Beyond the grace period of what is being ended. */
 #define CLASSIFY_RELEASE_MARGIN_MS (30 * MS_PER_S)
 
+/* Said of what is asked now, too: so the next look has nothing new to tell. */
+#define CLASSIFY_NO_PODS "its pods do not exist yet"
+
 struct classify_input {
 	int32_t waiting;               /* instances asked for and without a node; pods may not exist yet */
 	const struct pod *const *pods; /* the pool's pods that wait, any order */

@@ -90,5 +90,8 @@ void status_report(struct planning *pl);
 /* events.c: what changed since the remembered status, in words. */
 void events_report(struct planning *pl);
 
+/* progress.c: does the status differ from the remembered one in nothing that a plan or a user acts on? */
+bool only_progress(const struct planning *pl);
+
 /* "2026-11-25T17:03:00Z" -> "17:03:00Z", in the arena. */
 const char *time_of_day(struct planning *pl, struct wall t);

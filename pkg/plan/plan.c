@@ -195,4 +195,5 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	settle_counts(pl);
 	status_report(pl);
 	events_report(pl);
+	ret->only_progress = only_progress(pl);
 }

@@ -69,7 +69,9 @@ struct plan_output {
 	struct plan_step *steps;
 	size_t n_steps;
 	struct endpoint_status status; /* strings borrowed from the arena and from the input */
-	struct wall wake;              /* when time alone changes the answer; not set: never */
+	bool
+		only_progress; /* nothing is to be done, and the status tells but other counts: it may wait for the next */
+	struct wall wake; /* when time alone changes the answer; not set: never */
 	struct plan_event events[PLAN_MAX_EVENTS];
 	size_t n_events;
 };

@@ -41,7 +41,7 @@ static void report_waiting(struct pool_plan *p)
 	struct pool_status *s = &p->status;
 
 	s->reason = p->waiting > 0 ? p->seen->why.reason : REASON_PENDING;
-	s->message = p->waiting > 0 ? p->seen->why.message : NULL;
+	s->message = p->waiting > 0 ? p->seen->why.message : CLASSIFY_NO_PODS;
 	s->deadline = earlier(p->seen->why.deadline, p->window_end);
 }
 
@@ -203,11 +203,9 @@ static const char *pool_clause(struct planning *pl, size_t i)
 	if (p->status.state == POOL_BACK_OFF)
 		return arena_printf(pl->arena, "%s has no capacity, tried again at %s", label,
 		                    time_of_day(pl, p->status.next_retry));
-	if (p->status.waiting > 0 && p->status.message)
+	if (p->status.waiting > 0)
 		return arena_printf(pl->arena, "%" PRId32 " wait for %s: %s", p->status.waiting, label,
 		                    p->status.message);
-	if (p->status.waiting > 0)
-		return arena_printf(pl->arena, "%" PRId32 " asked of %s", p->status.waiting, label);
 	if (p->status.starting > 0)
 		return arena_printf(pl->arena, "%" PRId32 " starting on %s", p->status.starting, label);
 	return NULL;
@@ -372,6 +370,7 @@ void status_report(struct planning *pl)
 	s->n_pools = pl->n_pools;
 	for (size_t i = 0; i < pl->n_pools; i++)
 		report_pool(pl, &pl->pools[i]);
+	s->pools = arena_calloc(pl->arena, pl->n_pools, sizeof(*s->pools));
 	for (size_t i = 0; i < pl->n_pools; i++)
 		s->pools[i] = pl->pools[i].status;
 	s->observed_generation = pl->e->meta.generation;

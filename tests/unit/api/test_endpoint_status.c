@@ -26,18 +26,19 @@ static void written_in_a_fixed_order(void **state)
 {
 	(void)state;
 	struct endpoint *e = decode("null");
+	struct pool_status pool;
 	struct endpoint_status s = {
-		.phase = PHASE_CREATING, .observed_generation = 1, .desired = 2, .n_pools = 1};
-	s.pools[0] = (struct pool_status){.name = "p5-48xlarge",
-	                                  .instance_type = "p5.48xlarge",
-	                                  .priority = 1,
-	                                  .model_name = "m",
-	                                  .desired = 2,
-	                                  .waiting = 2,
-	                                  .state = POOL_WAITING,
-	                                  .reason = REASON_PENDING,
-	                                  .message = "",
-	                                  .since = {1795626000999}};
+		.phase = PHASE_CREATING, .observed_generation = 1, .desired = 2, .pools = &pool, .n_pools = 1};
+	pool = (struct pool_status){.name = "p5-48xlarge",
+	                            .instance_type = "p5.48xlarge",
+	                            .priority = 1,
+	                            .model_name = "m",
+	                            .desired = 2,
+	                            .waiting = 2,
+	                            .state = POOL_WAITING,
+	                            .reason = REASON_PENDING,
+	                            .message = "",
+	                            .since = {1795626000999}};
 	s.conditions[COND_READY] = (struct condition){.present = true,
 	                                              .reason = "Waiting",
 	                                              .message = "0 of 2 \"Ready\"",
@@ -64,7 +65,9 @@ static void written_in_a_fixed_order(void **state)
 static void equal_is_what_is_written(void **state)
 {
 	(void)state;
-	struct endpoint_status a = {.n_pools = 1}, b = {.present = true, .failure_reason = "", .n_pools = 1};
+	struct pool_status pool_a, pool_b;
+	struct endpoint_status a = {.pools = &pool_a, .n_pools = 1},
+						   b = {.present = true, .failure_reason = "", .pools = &pool_b, .n_pools = 1};
 	a.pools[0] = (struct pool_status){.name = "p", .since = {5000}};
 	b.pools[0] = (struct pool_status){.name = "p", .message = "", .since = {5999}};
 	a.conditions[COND_READY].reason = "not written: not present";

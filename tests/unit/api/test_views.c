@@ -117,20 +117,46 @@ static void a_deployment(void **state)
 	                  "{\"type\": \"ReplicaFailure\", \"status\": \"True\", \"reason\": \"FailedCreate\", "
 	                  "\"message\": \"exceeded quota\"}]}}");
 	assert_string_equal(d->endpoint, "llm");
-	assert_string_equal(d->instance_type, "p5.48xlarge");
 	assert_int_equal(d->meta.generation, 4);
 	assert_int_equal(d->replicas, 0);
-	assert_int_equal(d->status_replicas, 2);
-	assert_int_equal(d->observed_generation, 3);
-	assert_string_equal(d->failure_reason, "FailedCreate");
 	assert_string_equal(d->failure_message, "exceeded quota");
 	view_free(d);
 
 	d = deployment_of("{\"metadata\": {\"name\": \"d\"}, \"spec\": {}, \"status\": {\"conditions\": ["
 	                  "{\"type\": \"ReplicaFailure\", \"status\": \"False\", \"reason\": \"x\"}]}}");
 	assert_int_equal(d->replicas, 1);
-	assert_null(d->failure_reason);
+	assert_null(d->failure_message);
 	view_free(d);
+}
+
+#define DEPLOYMENT(labels, spec, status)                                                \
+	"{\"metadata\": {\"name\": \"d\", \"resourceVersion\": \"9\", \"labels\": {" labels \
+	"}}, \"spec\": {" spec "}, \"status\": {" status "}}"
+#define POOL_LABELS L "endpoint\": \"llm\", " L "pool\": \"p5\""
+
+static void a_rollouts_progress_is_no_difference(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json;
+		bool differs;
+	} cases[] = {
+		{DEPLOYMENT(POOL_LABELS, "\"replicas\": 3", "\"readyReplicas\": 2, \"observedGeneration\": 7"),
+	     false},
+		{DEPLOYMENT(POOL_LABELS, "\"replicas\": 4", ""), true},
+		{DEPLOYMENT(L "endpoint\": \"llm\"", "\"replicas\": 3", ""), true},
+		{DEPLOYMENT(POOL_LABELS, "\"replicas\": 3",
+	                "\"conditions\": [{\"type\": \"ReplicaFailure\", \"status\": \"True\"}]"),
+	     true},
+	};
+	struct deployment *before = deployment_of(DEPLOYMENT(POOL_LABELS, "\"replicas\": 3", ""));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct deployment *after = deployment_of(cases[i].json);
+		if (deployment_differs(before, after) != cases[i].differs)
+			fail_msg("%s", cases[i].json);
+		view_free(after);
+	}
+	view_free(before);
 }
 
 #define NODE(labels, heartbeat, gpus, more)                                                               \
@@ -281,6 +307,7 @@ int main(void)
 		cmocka_unit_test(a_waiting_pod),
 		cmocka_unit_test(a_terminating_pod_is_neither),
 		cmocka_unit_test(a_deployment),
+		cmocka_unit_test(a_rollouts_progress_is_no_difference),
 		cmocka_unit_test(a_node),
 		cmocka_unit_test(a_heartbeat_is_no_difference),
 		cmocka_unit_test(a_service),

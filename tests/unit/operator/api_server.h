@@ -31,6 +31,8 @@ struct api {
 	struct api_fault faults[2]; /* the first that fits is used up */
 	struct exchange *hanging;
 	bool karpenter; /* its API is there */
+	bool away;      /* every request but for watches gets a 503 */
+	unsigned asked; /* while it was away */
 	struct buf trace;
 };
 
@@ -302,6 +304,11 @@ static inline void api_on_request(struct web *w, struct exchange *x)
 		break;
 	}
 	assert_true(kind < KIND_COUNT);
+	if (a->away && (*name || !str_eq(x->method, "GET"))) {
+		a->asked++;
+		api_refuse(a, x, &(struct api_fault){.status = "503 Service Unavailable", .reason = ""});
+		return;
+	}
 	if (!str_eq(x->method, "GET")) {
 		api_write(a, x, kind, name);
 	} else if (!*name) {

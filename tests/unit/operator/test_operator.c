@@ -52,13 +52,18 @@ static void expect(struct fixture *f, const char *trace)
 
 #define TWO_TYPES "{'instanceType':'p5','priority':1},{'instanceType':'g6','priority':2}"
 
-static void put_endpoint(struct fixture *f, const char *count, const char *pools)
+static void put_named_endpoint(struct fixture *f, const char *name, const char *count, const char *pools)
 {
 	CLEANUP_FREE char *text =
-		xasprintf("{'metadata':{'name':'llm','generation':1},'spec':{'modelName':'llm',%s"
+		xasprintf("{'metadata':{'name':'%s','generation':1},'spec':{'modelName':'llm',%s"
 	              "'instancePools':[%s]}}",
-	              count, pools);
+	              name, count, pools);
 	api_put(&f->api, KIND_ENDPOINT, api_json(text));
+}
+
+static void put_endpoint(struct fixture *f, const char *count, const char *pools)
+{
+	put_named_endpoint(f, "llm", count, pools);
 }
 
 static void start(struct fixture *f)
@@ -151,11 +156,12 @@ static void put_pod(struct fixture *f, const char *name, const char *pool, const
 	api_put(&f->api, KIND_POD, pod);
 }
 
+#define BOUND "{'type':'PodScheduled','status':'True','lastTransitionTime':'2026-11-25T10:00:01Z'}"
+
 static void put_serving(struct fixture *f, const char *name, const char *pool)
 {
 	put_pod(f, name, pool, "'nodeName':'n'",
-	        "{'type':'PodScheduled','status':'True','lastTransitionTime':'2026-11-25T10:00:01Z'},"
-	        "{'type':'Ready','status':'True','lastTransitionTime':'2026-11-25T10:00:02Z'}");
+	        BOUND ",{'type':'Ready','status':'True','lastTransitionTime':'2026-11-25T10:00:02Z'}");
 }
 
 /* Long enough ago to be definite. */
@@ -518,6 +524,65 @@ static void test_standing_by(void **state)
 	assert_int_equal(map_count(&f->op->works), 0);
 }
 
+/* The one that asks gets no answer at all: the others do not wait for it. */
+static void test_a_server_that_is_silent(void **state)
+{
+	struct fixture *f = *state;
+	put_named_endpoint(f, "other", "'instanceCount':3,", TWO_TYPES);
+	f->api.faults[0] = (struct api_fault){
+		.method = "POST", .kind = KIND_DEPLOYMENT, .status = "503 Unavailable", .reason = ""};
+	f->api.faults[1] = (struct api_fault){.method = "GET", .kind = KIND_DEPLOYMENT, .hang = true};
+	start(f);
+	for (int i = 0; i < 50 && json_object_size(f->api.objects[KIND_SERVICE]) == 0; i++)
+		run_for(f, 100, NULL);
+	assert_int_equal(json_object_size(f->api.objects[KIND_SERVICE]), 1);
+	exchange_end(f->api.hanging);
+}
+
+/* Counts are told a second later; what they lead to, at once. */
+static void test_progress_is_told_once_a_second(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	int64_t bound_ms = loop_now(loop).ms;
+	put_pod(f, "a", "p5", "'nodeName':'n'", BOUND);
+	expect(f, "");
+	put_pod(f, "b", "p5", "'nodeName':'n'", BOUND);
+	run_for(f, PATIENCE_MS, "status");
+	assert_in_range(loop_now(loop).ms - bound_ms, 1000, PATIENCE_MS - 1);
+	expect(f, "status");
+	int64_t ready_ms = loop_now(loop).ms;
+	put_serving(f, "a", "p5");
+	put_serving(f, "b", "p5");
+	put_serving(f, "c", "p5");
+	run_for(f, PATIENCE_MS, "status");
+	assert_in_range(loop_now(loop).ms - ready_ms, 0, 900);
+}
+
+/* What many want of a server that is away, one asks; when it is back all go on at once. */
+static void test_a_server_that_is_away(void **state)
+{
+	struct fixture *f = *state;
+	const unsigned endpoints = 40, at_once = 16;
+	for (unsigned i = 1; i < endpoints; i++) {
+		char name[16];
+		str_format(name, sizeof(name), "llm-%u", i);
+		put_named_endpoint(f, name, "'instanceCount':3,", TWO_TYPES);
+	}
+	f->api.away = true;
+	start(f);
+	run_for(f, 4000, NULL);
+	/* Those that had begun, each with a look at what became of its write; then one request each second, or two. */
+	assert_in_range(f->api.asked, 2 * at_once, 2 * at_once + 12);
+	assert_int_equal(json_object_size(f->api.objects[KIND_DEPLOYMENT]), 0);
+	f->api.away = false;
+	for (int i = 0; i < PATIENCE_MS / 100 && json_object_size(f->api.objects[KIND_SERVICE]) < endpoints; i++)
+		run_for(f, 100, NULL);
+	assert_int_equal(json_object_size(f->api.objects[KIND_SERVICE]), endpoints);
+	assert_int_equal(json_object_size(f->api.objects[KIND_DEPLOYMENT]), 2 * endpoints);
+}
+
 static int setup_server(void **state)
 {
 	(void)state;
@@ -557,6 +622,9 @@ int main(void)
 		TEST(test_a_node_autoscaler_is_found_first),
 		TEST(test_the_end_in_mid_run),
 		TEST(test_standing_by),
+		TEST(test_progress_is_told_once_a_second),
+		TEST(test_a_server_that_is_away),
+		TEST(test_a_server_that_is_silent),
 	};
 	return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }

@@ -83,6 +83,8 @@ static void read_why(struct story *s, const json_t *o, struct classify_output *w
 	why->deadline = moment(o, "deadline");
 	read_count(o, "onTheWay", &why->on_the_way);
 	why->message = text_of(s, o, "message");
+	if (!why->message)
+		why->message = reason;
 }
 
 static void read_blocked(struct story *s, const json_t *o, struct plan_pool_seen *p)
@@ -284,6 +286,15 @@ static void check_wake(const struct story *s, const json_t *expect, const struct
 		complain(s, "wake", want, got);
 }
 
+static void check_progress(const struct story *s, const json_t *expect, const struct plan_output *out)
+{
+	const json_t *want = json_object_get(expect, "onlyProgress");
+
+	if (want && json_is_true(want) != out->only_progress)
+		complain(s, "onlyProgress", out->only_progress ? "false" : "true",
+		         out->only_progress ? "true" : "false");
+}
+
 /* The Deployments follow the plan: what is lowered is gone, what is raised waits. */
 static void carry_out(struct story *s, const struct plan_output *out)
 {
@@ -366,6 +377,8 @@ static void run_step(struct story *s, json_t *step)
 	check_steps(s, e, json_object_get(expect, "steps"), &out);
 	check_events(s, json_object_get(expect, "events"), &out);
 	check_wake(s, expect, &out);
+	check_progress(s, expect, &out);
+	check_progress(s, expect, &out);
 	applied = endpoint_status_apply(e, &out.status);
 	check_status(s, expect, json_object_get(applied, "status"));
 

@@ -73,6 +73,7 @@ static void world_init(struct world *w, uint64_t seed)
 	w->provides_nodes = world_chance(w, 50);
 	w->e.meta = (struct objmeta){.name = "llm", .ns = "default", .uid = "u-1", .generation = 1};
 	s->n_pools = 1 + world_random(w, WORLD_POOLS);
+	s->pools = arena_calloc(&w->arena, s->n_pools, sizeof(*s->pools));
 	s->instance_count = (int32_t)world_random(w, 9);
 	s->provision_timeout_ms = world_chance(w, 10) ? 0 : MS_PER_S * (5 + world_random(w, 120));
 	s->retry_after_ms = MS_PER_S * 180;
@@ -289,7 +290,7 @@ static void look_why(const struct world *w, size_t pool, struct plan_pool_seen *
 		if (!w->provides_nodes && !why->explicit_evidence)
 			why->deadline = (struct wall){settled_ms};
 	}
-	why->message = pool_reason_name(why->reason);
+	why->message = why->reason == REASON_PENDING ? CLASSIFY_NO_PODS : pool_reason_name(why->reason);
 }
 
 static void look_at(struct world *w, size_t pool, struct plan_pool_seen *seen)
