@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from math import ceil
 
-from api import GROUP, MERGE, STRATEGIC, Audit, Endpoints, by_token, by_user, percentile, what, when
+from api import GROUP, MERGE, STRATEGIC, Arrivals, Audit, Endpoints, by_token, by_user, percentile, what, when
 from contender import cpu_s, new_operator, new_peer, wakeups
 from objects import GPUS, INSTANCES, PER_POOL, POOLS, endpoint, model, name_of, pools
 from script import pause, say, wait_for
@@ -174,6 +174,7 @@ class Run:
         pause(8, "what a verdict needs to settle")
         self.audit.skip()
         self.own.skip()
+        bystander = Arrivals(self.api, f"/api/v1/namespaces/{STOCKOUT}/pods", lambda pod: pod["status"].get("conditions"))
         words = ("0/9 nodes are available: 1 Insufficient nvidia.com/gpu, 8 node(s) didn't match Pod's node "
                  "affinity/selector. preemption: 0/9 nodes are available: 9 Preemption is not helpful for scheduling.")
         for pod in pods:
@@ -187,7 +188,8 @@ class Run:
         for entry in self.own.take():
             if what(entry) == "patch pods/status":
                 verdicts[entry["objectRef"]["name"][:9]] = entry
-        wire, whole, answer = [], [], []
+        bystander.stop()
+        wire, whole, answer, watch = [], [], [], []
         for entry in self.audit.take():
             ref = entry["objectRef"]
             if what(entry) == "patch deployments" and "-free-bench-" in ref["name"] and ref["name"][:9] in verdicts:
@@ -196,8 +198,10 @@ class Run:
                 wire.append(1000 * (asked - when(verdict["stageTimestamp"])))
                 whole.append(1000 * (asked - when(verdict["requestReceivedTimestamp"])))
                 answer.append(1000 * (when(entry["stageTimestamp"]) - when(verdict["stageTimestamp"])))
+                watch.append(1000 * (bystander.at[verdict["objectRef"]["name"]] - when(verdict["stageTimestamp"])))
         self.note(wire_n=len(wire), wire_p50_ms=percentile(wire, 50), wire_p99_ms=percentile(wire, 99),
                   wire_whole_p50_ms=percentile(whole, 50), wire_whole_p99_ms=percentile(whole, 99),
+                  watch_p50_ms=percentile(watch, 50), watch_p99_ms=percentile(watch, 99),
                   answer_p50_ms=percentile(answer, 50), answer_p99_ms=percentile(answer, 99))
         self.api.call("DELETE", path)
 
@@ -245,11 +249,12 @@ class Run:
                   backlog_s=end - self.contender.started)
 
     def outage(self):
-        """The contender is stopped while all endpoints change and the API server is killed, and then goes on.
-        Readiness is not waited for: the nodes' leases run out, and kwok does not mend pods of a node that was away."""
+        """The contender is stopped while all endpoints change and the API server is killed, and then goes on. More is
+        wanted, not less: the nodes' leases run out and their pods are not Ready, and less would wait for that. Readiness
+        is not waited for either: kwok does not mend the pods of a node that was away."""
         say(f"{self.contender.name}: {self.sizes.outage_s} s without API server, {self.n} endpoints to be changed")
         self.contender.process.send_signal(signal.SIGSTOP)
-        self.scale([name_of(i) for i in range(self.n)], INSTANCES - 2)
+        self.scale([name_of(i) for i in range(self.n)], INSTANCES)
         os.kill(self.cluster.pids("kube-apiserver")[0], signal.SIGKILL)
         self.audit.skip()
         self.contender.process.send_signal(signal.SIGCONT)
@@ -258,7 +263,7 @@ class Run:
         with open(self.out / "cluster.log", "a", encoding="utf-8") as log:
             up = self.cluster.up_again(log)
             begin = wait_for("the API server", self.api.ready, 120)
-            end = self.wait_settled(INSTANCES - 2, ready=False)
+            end = self.wait_settled(INSTANCES, ready=False)
             up.wait()
         time.sleep(1)
         asked = {}
@@ -291,6 +296,8 @@ class Run:
         finally:
             for r in replicas:
                 r.stop()
+            self.contender.start()
+            wait_for("the contender", self.contender.ready, 60)
             self.contender.peak = max(self.contender.peak, *(r.peak for r in replicas))
 
     def replica(self, number):
@@ -326,8 +333,8 @@ class Run:
     def measure(self, with_machine):
         if with_machine:
             self.machine()
-        for step in (self.idle, self.creation, self.steady, self.stock_out, self.restart, self.backlog, self.outage,
-                     self.fail_over):
+        for step in (self.idle, self.creation, self.steady, self.stock_out, self.restart, self.backlog,
+                     self.fail_over, self.outage):
             try:
                 step()
             except RuntimeError as error:  # what was measured before is worth keeping
