@@ -185,6 +185,7 @@ static int read_pool(struct reader *r, json_t *o, const char *path, const char *
 	    read_str(r, o, path, "name", is_pool_name, pool_name_want, &pool->name) < 0 ||
 	    read_int(r, o, path, "priority", 1, PRIORITY_MAX, &pool->priority) < 0 ||
 	    read_str(r, o, path, "modelNameOverride", is_model_name, model_name_want, &pool->model_name) < 0 ||
+	    read_int(r, o, path, "minInstanceCount", 0, INSTANCES_MAX, &pool->min_instances) < 0 ||
 	    read_int(r, o, path, "maxInstanceCount", 1, INSTANCES_MAX, &pool->max_instances) < 0 ||
 	    read_selector(r, o, path, pool) < 0 || read_tolerations(r, o, path, &pool->tolerations) < 0 ||
 	    read_str(r, o, path, "runtimeClassName", is_model_name, "the name of a RuntimeClass, such as nvidia",
@@ -192,6 +193,10 @@ static int read_pool(struct reader *r, json_t *o, const char *path, const char *
 		return -1;
 	if (pool->priority == 0)
 		return missing(r, path, "priority", "a number from 1 (the best) to 1000");
+	if (pool->min_instances > pool->max_instances)
+		return err_set(r->err, ERR_INVALID,
+		               "%s.minInstanceCount: %d is more than maxInstanceCount, which is %d", path,
+		               pool->min_instances, pool->max_instances);
 	pool_default(r, pool);
 	return 0;
 }
@@ -246,6 +251,18 @@ static int read_pools(struct reader *r, json_t *o, struct endpoint_spec *spec)
 	return 0;
 }
 
+static int read_rebalance(struct reader *r, const json_t *capacity, bool *ret_active)
+{
+	const char *s = "Passive";
+	if (json_opt_str(capacity, "spec.capacity", "rebalance", &s, r->err) < 0)
+		return -1;
+	*ret_active = str_eq(s, "Active");
+	if (!*ret_active && !str_eq(s, "Passive"))
+		return err_set(r->err, ERR_INVALID, "spec.capacity.rebalance: '%.80s' is neither Passive nor Active",
+		               s);
+	return 0;
+}
+
 static int read_timing(struct reader *r, json_t *o, struct endpoint_spec *spec)
 {
 	int32_t provision_s = 1200, retry_s = 180, max_retry_s = 1800;
@@ -253,7 +270,8 @@ static int read_timing(struct reader *r, json_t *o, struct endpoint_spec *spec)
 	if (read_int(r, o, "spec", "instanceProvisionTimeoutSeconds", 0, 3600, &provision_s) < 0 ||
 	    json_opt_object(o, "spec", "capacity", &capacity, r->err) < 0 ||
 	    read_int(r, capacity, "spec.capacity", "retryAfterSeconds", 10, 3600, &retry_s) < 0 ||
-	    read_int(r, capacity, "spec.capacity", "maxRetryAfterSeconds", 10, 86400, &max_retry_s) < 0)
+	    read_int(r, capacity, "spec.capacity", "maxRetryAfterSeconds", 10, 86400, &max_retry_s) < 0 ||
+	    read_rebalance(r, capacity, &spec->rebalance_active) < 0)
 		return -1;
 	if (max_retry_s < retry_s)
 		return err_set(r->err, ERR_INVALID,

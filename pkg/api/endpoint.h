@@ -15,6 +15,7 @@ struct endpoint_pool {
 	const char *instance_type; /* without "ml." */
 	const char *model_name;    /* modelNameOverride, else spec.modelName; never NULL */
 	int32_t priority;          /* >= 1, 1 is best */
+	int32_t min_instances;     /* kept here while capacity lasts; at most max_instances */
 	int32_t max_instances;     /* INT32_MAX where the user set none */
 	/* The whole node selector: the user's, else the instance type's label. Sorted by key. */
 	const struct jkv *node_selector;
@@ -32,6 +33,7 @@ struct endpoint_spec {
 	size_t n_pools; /* 1 to ENDPOINT_MAX_POOLS */
 	int64_t provision_timeout_ms;
 	int64_t retry_after_ms, max_retry_after_ms;
+	bool rebalance_active; /* the fleet is moved back to better pools */
 };
 
 enum endpoint_phase {             /* the order is that of endpoint_phase_name() */
@@ -68,6 +70,7 @@ enum pool_state {
 	POOL_WAITING,  /* instances wait for capacity */
 	POOL_STARTING, /* all have a node, some are not Ready */
 	POOL_READY,    /* all asked here are Ready */
+	POOL_PROBING,  /* one instance is asked on trial, while others serve or wait elsewhere */
 	POOL_BACK_OFF, /* breaker open: not asked again before nextRetryTime */
 };
 const char *pool_state_name(enum pool_state s);

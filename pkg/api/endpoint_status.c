@@ -29,8 +29,8 @@ static const char *const reason_names[] = {
 };
 
 static const char *const state_names[] = {
-	[POOL_IDLE] = "Idle",   [POOL_WAITING] = "Waiting",  [POOL_STARTING] = "Starting",
-	[POOL_READY] = "Ready", [POOL_BACK_OFF] = "BackOff",
+	[POOL_IDLE] = "Idle",   [POOL_WAITING] = "Waiting", [POOL_STARTING] = "Starting",
+	[POOL_READY] = "Ready", [POOL_PROBING] = "Probing", [POOL_BACK_OFF] = "BackOff",
 };
 
 static const char *const condition_names[] = {

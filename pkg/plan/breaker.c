@@ -31,12 +31,19 @@ static int64_t back_off_ms(const struct planning *pl, const struct pool_plan *p,
 	return ms > walk_ms ? ms : walk_ms;
 }
 
+bool breaker_forgotten(const struct planning *pl, const struct pool_plan *p)
+{
+	const struct pool_status *s = &p->status;
+
+	return wall_is_set(s->last_strike) &&
+	       pl->now.ms - s->last_strike.ms > STRIKE_MEMORY_MS + back_off_ms(pl, p, s->strikes);
+}
+
 static void open_breaker(struct planning *pl, struct pool_plan *p, enum pool_reason reason)
 {
 	struct pool_status *s = &p->status;
-	int64_t forgotten_ms = STRIKE_MEMORY_MS + back_off_ms(pl, p, s->strikes);
 
-	if (wall_is_set(s->last_strike) && pl->now.ms - s->last_strike.ms > forgotten_ms)
+	if (breaker_forgotten(pl, p))
 		s->strikes = 0;
 	s->strikes++;
 	s->last_strike = wall_floor_s(pl->now);
@@ -59,8 +66,8 @@ static bool closes(const struct planning *pl, const struct pool_plan *p)
 {
 	struct wall since = p->was->since;
 
-	return p->seen->last_bind.ms > since.ms ||
-	       (!p->seen->provides_nodes && p->seen->node_ready.ms >= since.ms) ||
+	/* Where something provides nodes, one that came may be for others: no proof, but worth a probe. */
+	return p->seen->last_bind.ms > since.ms || p->seen->node_ready.ms >= since.ms ||
 	       pl->now.ms >= p->was->next_retry.ms;
 }
 
@@ -96,7 +103,7 @@ bool breaker_same_wait(const struct pool_plan *p)
 {
 	const struct pool_status *was = p->was;
 
-	if (!was || was->state != POOL_WAITING || p->waiting == 0)
+	if (!was || (was->state != POOL_WAITING && was->state != POOL_PROBING) || p->waiting == 0)
 		return false;
 	return was->reason == p->seen->why.reason ||
 	       (was->reason != REASON_GATED && was->reason != REASON_OWN_FLEET);
@@ -148,7 +155,7 @@ static void remember(struct pool_plan *p)
 	s->last_strike = p->was->last_strike;
 	if (s->strikes == 0 || p->seen->last_bind.ms > s->last_strike.ms)
 		return; /* a bind clears the reason */
-	if (p->was->state == POOL_WAITING)
+	if (p->was->state == POOL_WAITING || p->was->state == POOL_PROBING)
 		return; /* that was why it waited, not why it was given up */
 	s->reason = p->was->reason;
 	s->message = p->was->message;

@@ -52,6 +52,16 @@ static void say_recovered(struct planning *pl)
 	}
 }
 
+static void say_moves(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++)
+		if (pl->pools[i].moves)
+			say(pl, false, "Rebalancing",
+			    arena_printf(pl->arena,
+			                 "asking %s for one instance; a less preferred one goes when it is Ready",
+			                 pl->pools[i].spec->name));
+}
+
 static void say_scaled(struct planning *pl)
 {
 	const struct endpoint_status *was = &pl->e->status, *is = &pl->out->status;
@@ -89,6 +99,7 @@ void events_report(struct planning *pl)
 	say_scaled(pl);
 	say_given_up(pl);
 	say_recovered(pl);
+	say_moves(pl);
 	say_condition(pl, COND_MODEL_MISSING, NULL);
 	if (!pl->out->status.conditions[COND_MODEL_MISSING].status)
 		say_condition(pl, COND_STALLED, NULL);

@@ -5,7 +5,7 @@
 static size_t walk_start(const struct planning *pl)
 {
 	for (size_t i = 0; i < pl->n_pools; i++)
-		if (pool_waits(&pl->pools[i]) || pl->pools[i].given_up)
+		if ((pool_waits(&pl->pools[i]) && !pl->pools[i].probes) || pl->pools[i].given_up)
 			return i;
 	return 0;
 }
@@ -25,7 +25,7 @@ static struct pool_plan *youngest_waiting(struct planning *pl)
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
-		if (pool_waits(p) && !p->lends && p->share == 0 && pool_room(p) > 0 &&
+		if (pool_waits(p) && !p->lends && !p->probes && p->share == 0 && pool_room(p) > 0 &&
 		    (!best || waits_since(pl, p).ms > waits_since(pl, best).ms))
 			best = p;
 	}
@@ -43,40 +43,90 @@ static int32_t keep_waiting(struct planning *pl, int32_t unmet)
 	return unmet;
 }
 
-static int32_t ask(struct planning *pl, size_t from, bool lenders, int32_t unmet)
+/* Rule 4: the demand goes past one that has to be probed first. */
+static bool probes_instead(struct planning *pl, struct pool_plan *p)
+{
+	if (p->probes || p->share > 0 || !probe_first(pl, p))
+		return p->probes;
+	if (!pl->probing)
+		p->probes = pl->probing = true;
+	return true;
+}
+
+/* What a pool is to have is asked for before what it may have. */
+enum asking { ASK_MINIMUM, ASK_ROOM, ASK_LENDERS };
+
+static int32_t ask(struct planning *pl, size_t from, enum asking what, int32_t unmet)
 {
 	for (size_t i = from; i < pl->n_pools && unmet > 0; i++) {
 		struct pool_plan *p = &pl->pools[i];
-		int32_t n = pool_usable(p) && p->lends == lenders ? min_i32(pool_room(p), unmet) : 0;
+		bool may = pool_usable(p) && p->lends == (what == ASK_LENDERS);
+		int32_t n = may ? min_i32(pool_room(p), unmet) : 0;
 
+		if (what == ASK_MINIMUM)
+			n = min_i32(n, p->spec->min_instances - p->bound - p->share);
+		if (n <= 0 || probes_instead(pl, p))
+			continue;
 		p->share += n;
 		unmet -= n;
 	}
 	return unmet;
 }
 
+/* Nobody else takes it: then there is nothing to lose by asking for all of it. */
+static int32_t ask_without_probe(struct planning *pl, size_t from, int32_t unmet)
+{
+	for (size_t i = from; i < pl->n_pools && unmet > 0; i++) {
+		struct pool_plan *p = &pl->pools[i];
+		int32_t n = pool_usable(p) ? min_i32(pool_room(p), unmet) : 0;
+
+		if (n <= 0)
+			continue;
+		p->probes = false;
+		p->share += n;
+		unmet -= n;
+	}
+	return unmet;
+}
+
+bool scaled_in(const struct planning *pl)
+{
+	return pl->desired == 0 || (pl->e->status.present && pl->desired < pl->e->status.desired);
+}
+
 /* No node comes for nothing: who is known to get one waits on though the demand went elsewhere. A scale-in ends that. */
 static int32_t surge_of(const struct planning *pl, const struct pool_plan *p)
 {
-	bool scaled_in = pl->e->status.present && pl->desired < pl->e->status.desired;
+	int32_t more = max_i32(0, p->waiting - p->share);
 
-	if (pl->desired == 0 || scaled_in || p->seen->blocked)
+	if (scaled_in(pl) || p->seen->blocked)
 		return 0;
-	return max_i32(0, min_i32(p->waiting - p->share, p->seen->why.on_the_way));
+	if (p->probes)
+		return max_i32(min_i32(1, pool_room(p)), min_i32(more, p->seen->why.on_the_way));
+	return min_i32(more, p->seen->why.on_the_way);
 }
 
-/* From the lowest priority upwards. What serves goes only as far as enough others do; what is due there but still serves
- * is not taken from a better pool instead. */
+/* From the lowest priority upwards, down to the minimum of each, and only then below these. What serves goes only as far as
+ * enough others do; what is due there but still serves is not taken from a better pool instead. */
 static void remove_surplus(struct planning *pl)
 {
 	int32_t surplus = max_i32(0, pl->bound - pl->desired);
 	int32_t spare_ready = max_i32(0, pl->ready + pl->rollout.old_keep - pl->desired);
+	int32_t due[ENDPOINT_MAX_POOLS] = {0};
 
-	for (size_t i = pl->n_pools; i-- > 0 && surplus > 0;) {
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = pl->n_pools; i-- > 0;) {
+			const struct pool_plan *p = &pl->pools[i];
+			int32_t stays = pass == 0 ? min_i32(p->bound, p->spec->min_instances) : 0;
+			int32_t more = min_i32(p->bound - due[i] - stays, surplus);
+
+			due[i] += more;
+			surplus -= more;
+		}
+	for (size_t i = pl->n_pools; i-- > 0;) {
 		struct pool_plan *p = &pl->pools[i];
-		int32_t due = min_i32(p->bound, surplus);
-		int32_t starting = min_i32(p->bound - p->ready, due);
-		int32_t serving = min_i32(due - starting, spare_ready);
+		int32_t starting = min_i32(p->bound - p->ready, due[i]);
+		int32_t serving = min_i32(due[i] - starting, spare_ready);
 
 		/* The ReplicaSet controller takes those that wait first, so no surge can stay here. */
 		if (starting + serving > 0) {
@@ -84,7 +134,6 @@ static void remove_surplus(struct planning *pl)
 			p->target = p->bound - starting - serving;
 		}
 		spare_ready -= serving;
-		surplus -= due;
 	}
 }
 
@@ -121,9 +170,12 @@ void fill(struct planning *pl)
 	size_t start = walk_start(pl);
 
 	unmet = keep_waiting(pl, unmet);
-	unmet = ask(pl, start, false, unmet);
-	unmet = ask(pl, start, true, unmet); /* more than can be borrowed */
-	unmet = ask(pl, 0, false, unmet);    /* the walk is over: the next one begins at the top */
+	unmet = ask(pl, start, ASK_MINIMUM, unmet);
+	unmet = ask(pl, start, ASK_ROOM, unmet);
+	unmet = ask(pl, start, ASK_LENDERS, unmet); /* more than can be borrowed */
+	unmet = ask_without_probe(pl, start, unmet);
+	unmet = ask(pl, 0, ASK_ROOM, unmet); /* the walk is over: the next one begins at the top */
+	unmet = ask_without_probe(pl, 0, unmet);
 	pl->unmet = unmet;
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];

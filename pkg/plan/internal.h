@@ -13,6 +13,10 @@ struct pool_plan {
 	bool given_up; /* its waiting instances go elsewhere, decided just now */
 	bool
 		lends; /* full of our own older instances: its demand goes to a pool below for now, no breaker opens */
+	bool probes; /* asked for one instance on trial */
+	bool moves;  /* ... to take one from a pool below, decided just now */
+	struct wall
+		moves_at; /* rebalancing: when this pool has dwelt long enough; not set if nothing is to move here */
 	struct wall window_end; /* not set: the clock stands still */
 	int32_t share;          /* waiting instances it is given */
 	int32_t surge;  /* more that wait there and are known to get a node: they stay, and count for nothing */
@@ -34,6 +38,7 @@ struct planning {
 	struct rollout_output rollout;
 	int32_t *old_target;
 	int32_t unmet; /* demand that no pool takes now */
+	bool probing;  /* some pool probes: one at a time */
 };
 
 static inline int32_t min_i32(int32_t a, int32_t b)
@@ -79,8 +84,20 @@ bool breaker_same_wait(const struct pool_plan *p);
 /* What `since` is to say of a state that begins now. */
 struct wall breaker_since(const struct planning *pl, const struct pool_plan *p);
 
+/* Are its strikes too old to count? */
+bool breaker_forgotten(const struct planning *pl, const struct pool_plan *p);
+
+/* probe.c: rules 4 and 6. Which pools go on probing? */
+void probe_resume(struct planning *pl);
+/* Is it to be asked for one instance before it gets a demand? */
+bool probe_first(const struct planning *pl, const struct pool_plan *p);
+/* After fill(): where all is well, a better pool is asked for one of a worse one's. */
+void rebalance(struct planning *pl);
+
 /* fill.c: rules 1 and 3. Sets share, surge, target and unmet. */
 void fill(struct planning *pl);
+/* Does the user want less than the status remembers? */
+bool scaled_in(const struct planning *pl);
 /* Rule 5: target becomes less where more is bound than wanted; sets old_target. */
 void scale_in(struct planning *pl);
 

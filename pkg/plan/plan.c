@@ -185,10 +185,12 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	for (size_t i = 0; i < pl->n_pools; i++)
 		breaker_decide(pl, &pl->pools[i]);
 	find_lenders(pl);
+	probe_resume(pl);
 	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, false}, &pl->rollout);
 	fill(pl);
 	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, no_room(pl)}, &pl->rollout);
 	scale_in(pl);
+	rebalance(pl);
 	close_where_room_is_made(pl);
 	check(pl);
 	add_steps(pl);

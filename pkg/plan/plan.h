@@ -2,7 +2,8 @@
 /* The planner: how many instances in which pool, and why. A pure function; the operator and the golden tests
  * run this one. Its memory is the endpoint's status, given in and given back.
  *
- * Rules (numbers as in docs/design/planner.md): 1 fill, 2 move on, 3 the walk, 4 trying again, 5 scale-in, 6 late. */
+ * Rules (numbers as in docs/design/planner.md): 1 fill, 2 move on, 3 the walk, 4 trying again, 5 scale-in, 6 rebalance,
+ * 7 late. */
 #include "api/endpoint.h"
 #include "base/arena.h"
 #include "plan/classify.h"

@@ -16,7 +16,7 @@ static enum pool_state state_of(const struct pool_plan *p)
 	if (p->open || p->given_up)
 		return POOL_BACK_OFF;
 	if (p->target > p->bound)
-		return POOL_WAITING;
+		return p->probes ? POOL_PROBING : POOL_WAITING;
 	if (p->ready < p->target)
 		return POOL_STARTING;
 	return p->target > 0 ? POOL_READY : POOL_IDLE;
@@ -31,7 +31,7 @@ static struct wall earlier(struct wall a, struct wall b)
 
 static bool same_state(const struct pool_plan *p)
 {
-	if (p->status.state == POOL_WAITING)
+	if (p->status.state == POOL_WAITING || p->status.state == POOL_PROBING)
 		return breaker_same_wait(p);
 	return p->was && p->was->state == p->status.state && !p->given_up;
 }
@@ -69,7 +69,7 @@ static void report_pool(struct planning *pl, struct pool_plan *p)
 	s->starting = p->bound - p->ready;
 	s->waiting = p->target - p->bound;
 	s->state = state_of(p);
-	if (s->state == POOL_WAITING)
+	if (s->state == POOL_WAITING || s->state == POOL_PROBING)
 		report_waiting(p);
 	if (p->seen->blocked && s->state != POOL_BACK_OFF)
 		report_blocked_pool(p);
@@ -88,7 +88,8 @@ static void report_wake(struct planning *pl)
 		const struct pool_plan *p = &pl->pools[i];
 
 		look_again(pl, p->status.next_retry);
-		if (p->status.state == POOL_WAITING) {
+		look_again(pl, p->moves_at);
+		if (p->status.state == POOL_WAITING || p->status.state == POOL_PROBING) {
 			look_again(pl, p->seen->why.deadline);
 			look_again(pl, p->window_end);
 		}
@@ -203,6 +204,8 @@ static const char *pool_clause(struct planning *pl, size_t i)
 	if (p->status.state == POOL_BACK_OFF)
 		return arena_printf(pl->arena, "%s has no capacity, tried again at %s", label,
 		                    time_of_day(pl, p->status.next_retry));
+	if (p->status.state == POOL_PROBING)
+		return arena_printf(pl->arena, "%s is tried with one instance: %s", label, p->status.message);
 	if (p->status.waiting > 0)
 		return arena_printf(pl->arena, "%" PRId32 " wait for %s: %s", p->status.waiting, label,
 		                    p->status.message);

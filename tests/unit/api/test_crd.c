@@ -46,8 +46,8 @@ static json_t *read_yaml(const char *path)
 
 static void dump_pool(struct buf *out, const struct endpoint_pool *p)
 {
-	buf_addf(out, "%s %s %s %d %d %s %s", p->name, p->instance_type, p->model_name, p->priority,
-	         p->max_instances, p->tolerations ? p->tolerations : "-",
+	buf_addf(out, "%s %s %s %d %d %d %s %s", p->name, p->instance_type, p->model_name, p->priority,
+	         p->min_instances, p->max_instances, p->tolerations ? p->tolerations : "-",
 	         p->runtime_class_name ? p->runtime_class_name : "-");
 	for (size_t i = 0; i < p->n_node_selector; i++)
 		buf_addf(out, " %s=%s", p->node_selector[i].key, p->node_selector[i].value);
@@ -64,9 +64,9 @@ static char *read_endpoint(const json_t *object)
 	struct buf out;
 	buf_init(&out, 1 << 16);
 	const struct endpoint_spec *s = &e->spec;
-	buf_addf(&out, "%s %d %lld %lld %lld\n", s->model_name, s->instance_count,
+	buf_addf(&out, "%s %d %lld %lld %lld %d\n", s->model_name, s->instance_count,
 	         (long long)s->provision_timeout_ms, (long long)s->retry_after_ms,
-	         (long long)s->max_retry_after_ms);
+	         (long long)s->max_retry_after_ms, s->rebalance_active);
 	for (size_t i = 0; i < s->n_pools; i++)
 		dump_pool(&out, &s->pools[i]);
 	CLEANUP_JSON json_t *apply = endpoint_status_apply(e, &e->status);

@@ -70,7 +70,7 @@ static void check_sums(struct world *w, const struct plan_input *in, const struc
 
 		total += p->desired;
 		bound += lesser(s->bound, s->want);
-		surge += s->why.on_the_way;
+		surge += s->why.on_the_way + (p->state == POOL_PROBING ? 1 : 0);
 		promise(w, p->desired <= s->want || (p->state != POOL_BACK_OFF && !s->blocked),
 		        "a pool that cannot be asked was");
 		promise(w, p->desired <= s->want || p->desired <= w->e.spec.pools[i].max_instances,
@@ -153,6 +153,15 @@ static bool same_evidence(const struct world *w, const struct plan_input *before
 	return true;
 }
 
+/* The first plan after all is well may begin to move the fleet back. */
+static bool moves(const struct plan_output *out)
+{
+	for (size_t i = 0; i < out->n_events; i++)
+		if (str_eq(out->events[i].reason, "Rebalancing"))
+			return true;
+	return false;
+}
+
 /* All is written and nothing else has happened: there is nothing left to do, nor to say that is new. */
 static void check_plan_after_plan(struct world *w, const struct plan_input *before, const char *when,
                                   const struct endpoint_status *status)
@@ -164,6 +173,8 @@ static void check_plan_after_plan(struct world *w, const struct plan_input *befo
 	if (!same_evidence(w, before, &in))
 		return;
 	plan(&in, (struct wall){w->now_ms}, &w->arena, &out);
+	if (moves(&out))
+		return;
 	for (size_t i = 0; i < out.n_steps; i++) /* it may be without pods by now */
 		promise(w, out.steps[i].type == PLAN_DELETE_OLD, when);
 	promise(w, out.n_events == 0, "the same event twice");
@@ -374,6 +385,7 @@ static void check_it_ends_well(struct world *w)
 	size_t pool = world_random(w, (uint32_t)w->e.spec.n_pools);
 	int64_t end_ms = w->now_ms + 4 * 3600 * MS_PER_S;
 
+	w->e.spec.rebalance_active = false; /* it may try for ever */
 	mend(w);
 	w->pools[pool].room += 24;
 	w->e.spec.pools[pool].max_instances = INT32_MAX;
@@ -387,6 +399,39 @@ static void check_it_ends_well(struct world *w)
 	for (int i = 0; i < 20 && !w->broken; i++) {
 		until_next(w);
 		promise(w, settle(w, false) == 0 || w->generation > 0, "no rest when all is met");
+	}
+}
+
+static bool best_has_all(const struct world *w)
+{
+	const struct pool_status *best = endpoint_status_pool(&w->e.status, w->e.spec.pools[0].name);
+
+	return best && best->current == plan_desired(&w->e);
+}
+
+/* Active: with room in the best pool all ends there, and then it is still. */
+static void check_it_moves_back(struct world *w)
+{
+	int64_t end_ms = w->now_ms + 12 * 3600 * MS_PER_S;
+
+	mend(w);
+	w->pools[0].room += 24;
+	w->e.spec.rebalance_active = true;
+	for (size_t i = 0; i < w->e.spec.n_pools; i++) {
+		w->e.spec.pools[i].priority = 1 + (int32_t)i;
+		w->e.spec.pools[i].min_instances = 0;
+		w->e.spec.pools[i].max_instances = INT32_MAX;
+	}
+	while (w->now_ms < end_ms && !w->broken && !(is_met(w) && best_has_all(w))) {
+		until_next(w);
+		mend(w);
+		settle(w, false);
+	}
+	promise(w, is_met(w) && best_has_all(w), "the fleet did not move back");
+	settle(w, false);
+	for (int i = 0; i < 20 && !w->broken; i++) {
+		until_next(w);
+		promise(w, settle(w, false) == 0 || w->generation > 0, "no rest when all is at its best");
 	}
 }
 
@@ -447,11 +492,19 @@ static void walks_through_drought(void **state)
 		run_walk(seed, check_drought, false);
 }
 
+static void walks_move_back(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 2000; seed < 2250; seed++)
+		run_walk(seed, check_it_moves_back, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks_end_well),
 		cmocka_unit_test(walks_through_drought),
+		cmocka_unit_test(walks_move_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,12 +78,14 @@ static void world_init(struct world *w, uint64_t seed)
 	s->provision_timeout_ms = world_chance(w, 10) ? 0 : MS_PER_S * (5 + world_random(w, 120));
 	s->retry_after_ms = MS_PER_S * 180;
 	s->max_retry_after_ms = MS_PER_S * 1800;
+	s->rebalance_active = world_chance(w, 30);
 	for (size_t i = 0; i < s->n_pools; i++) {
 		s->pools[i] = (struct endpoint_pool){
 			.name = world_pool_names[i],
 			.instance_type = world_pool_names[i],
 			.model_name = "llm",
 			.priority = priority,
+			.min_instances = world_chance(w, 20) ? (int32_t)world_random(w, 4) : 0,
 			.max_instances = world_chance(w, 20) ? 1 + (int32_t)world_random(w, 5) : INT32_MAX,
 		};
 		priority += world_chance(w, 80) ? 1 : 0;
