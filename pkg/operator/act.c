@@ -15,6 +15,7 @@ struct write {
 	bool is_status;
 	bool is_create;
 	bool is_delete;
+	int32_t count; /* what is asked of a Deployment, else -1 */
 };
 
 struct run {
@@ -74,6 +75,7 @@ static struct write *add_write(struct run *r, enum kind kind, enum kube_verb ver
 	struct write *w = &r->writes[r->n_writes++];
 
 	w->kind = kind;
+	w->count = -1;
 	w->name = arena_strdup(&r->arena, name);
 	w->rq = (struct kube_request){
 		.verb = verb,
@@ -98,7 +100,7 @@ static void add_scale(struct run *r, const char *name, const char *uid, int32_t 
 	                 "{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":%" PRId32 "}]",
 	                 uid, from, to);
 
-	add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, name, patch);
+	add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, name, patch)->count = to;
 }
 
 static const struct deployment *deployment_named(struct run *r, const char *name)
@@ -134,8 +136,8 @@ static void add_create(struct run *r, const struct endpoint *e, const struct pla
 	pool_revision(p, m, revision);
 	body = workload_deployment(e, p, m, revision, s->to, &err);
 	if (body) {
-		add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment,
-		          body_text(&r->arena, body));
+		add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment, body_text(&r->arena, body))
+			->count = s->to;
 	} else {
 		refusal_put(r->w, in->pools[s->index].deployment, "TemplateRefused", err.message);
 		r->failed = true;
@@ -252,7 +254,7 @@ void run_service(struct work *w, const struct endpoint *e)
 	send_next(r);
 }
 
-/* Said once it is true: after the status that tells it is written. */
+/* Said once it is true: after all is written, the status that tells it last. */
 static void emit_events(struct run *r)
 {
 	for (size_t i = 0; i < r->n_events; i++) {
@@ -270,13 +272,13 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 		expect_gone(r->w, w->kind, w->name);
 	else
 		expect_version(r->w, w->kind, w->name, reply->resource_version);
+	if (w->count >= 0)
+		asked_put(r->w, w->name, w->count);
 	r->w->denied = 0;
 	if (w->is_create)
 		refusal_clear(r->w, w->name);
-	if (w->is_status) {
+	if (w->is_status)
 		r->w->progress_at = (struct mono){0};
-		emit_events(r);
-	}
 }
 
 static void refuse(struct run *r, const struct write *w, const char *reason, const char *what)
@@ -403,5 +405,7 @@ static void send_next(struct run *r)
 		r->call = kube_client_call(r->w->op->client, &r->writes[r->next].rq, on_written, r);
 		return;
 	}
+	if (!r->failed)
+		emit_events(r);
 	run_end(r, -1);
 }

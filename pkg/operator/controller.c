@@ -135,11 +135,14 @@ void controller_start(struct controller *op)
 	watches_start(op);
 }
 
-static int cancel_run(void *arg, const char *key, void *value)
+static int end_lead(void *arg, const char *key, void *value)
 {
+	struct work *w = value;
+
 	(void)arg;
 	(void)key;
-	run_cancel(value);
+	run_cancel(w);
+	w->n_asked = 0; /* another asks from now on */
 	return 0;
 }
 
@@ -161,7 +164,7 @@ void controller_lead(struct controller *op, bool leads)
 		map_each(&op->works, enqueue_known, op);
 	}
 	if (!leads)
-		map_each(&op->works, cancel_run, NULL);
+		map_each(&op->works, end_lead, NULL);
 }
 
 static void free_work(void *w)

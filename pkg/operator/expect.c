@@ -1,5 +1,6 @@
 /* What the stores must show before an endpoint is planned again: the operator's own last writes. And what the API server
  * has refused, so that it is not asked the same every second. */
+#include "base/hash.h"
 #include "base/log.h"
 #include "operator/internal.h"
 
@@ -128,6 +129,8 @@ void expect_verify(struct work *w, enum kind kind, const char *name)
 {
 	struct expectation *x = find_or_add(w, kind, name);
 
+	if (kind == KIND_DEPLOYMENT)
+		asked_put(w, name, -1);
 	x->unknown = true;
 	look(w, x);
 }
@@ -167,6 +170,28 @@ bool expect_met(struct work *w)
 	}
 	queue_add_at(w->op->queue, w->key, (struct mono){w->expecting_since.ms + EXPECT_LATE_MS});
 	return false;
+}
+
+int32_t asked_count(const struct work *w, const char *deployment)
+{
+	uint64_t hash = hash64_str(HASH64_INIT, deployment);
+
+	for (size_t i = 0; i < w->n_asked; i++)
+		if (w->asked[i].name_hash == hash)
+			return w->asked[i].count;
+	return -1;
+}
+
+void asked_put(struct work *w, const char *deployment, int32_t count)
+{
+	uint64_t hash = hash64_str(HASH64_INIT, deployment);
+	size_t i = 0;
+
+	while (i < w->n_asked && w->asked[i].name_hash != hash)
+		i++;
+	if (i == w->n_asked)
+		w->asked = xreallocarray(w->asked, ++w->n_asked, sizeof(*w->asked));
+	w->asked[i] = (struct asked){hash, count};
 }
 
 struct refusal *refusal_find(struct work *w, const char *name)
@@ -221,6 +246,7 @@ void work_free(struct work *w)
 	while (w->refusals)
 		refusal_clear(w, w->refusals->name);
 	map_done(&w->given_up, free);
+	free(w->asked);
 	free(w->key);
 	free(w->ns);
 	free(w->name);

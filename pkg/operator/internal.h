@@ -45,6 +45,12 @@ struct refusal {
 	struct refusal *next;
 };
 
+/* The count that we have asked of a Deployment, or have seen there when we last planned. */
+struct asked {
+	uint64_t name_hash;
+	int32_t count;
+};
+
 /* What the operator keeps per endpoint while it runs; nothing here outlives a restart or needs to. */
 struct work {
 	struct controller *op;
@@ -52,6 +58,8 @@ struct work {
 	struct expectation *expectations;
 	struct mono expecting_since;
 	struct refusal *refusals;
+	struct asked *asked;
+	size_t n_asked;
 	struct map given_up;     /* pool -> how often, for the metrics: uint64_t, of those that were */
 	struct mono progress_at; /* when counts that changed are to be told; 0: none did */
 	bool has_service_turn;
@@ -125,6 +133,9 @@ void expect_verify(struct work *w, enum kind kind, const char *name);
 bool is_watched(enum kind kind, const struct work *w, struct slice object);
 /* Drops what the stores show by now; true when nothing is left. Verifies what is late. */
 bool expect_met(struct work *w);
+/* -1: not known. What becomes of it where an outcome is unknown, too. */
+int32_t asked_count(const struct work *w, const char *deployment);
+void asked_put(struct work *w, const char *deployment, int32_t count);
 struct refusal *refusal_find(struct work *w, const char *name);
 void refusal_put(struct work *w, const char *name, const char *reason, const char *message);
 void refusal_clear(struct work *w, const char *name);

@@ -316,9 +316,10 @@ static void look_at_nodes(const struct found *nodes, struct plan_pool_seen *seen
 	}
 }
 
-static void count_group(const struct group *g, struct plan_pool_seen *seen)
+static void count_group(const struct work *w, const struct group *g, struct plan_pool_seen *seen)
 {
 	seen->exists = true;
+	seen->asked = asked_count(w, g->deployment->meta.name);
 	seen->deployment = g->deployment->meta.name;
 	seen->want = g->deployment->replicas;
 	seen->bound = g->bound;
@@ -335,10 +336,11 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 
 	for (size_t i = 0; i < spec->n_pools; i++) {
 		models[i] = store_get(controller_store(l->op, KIND_MODEL), l->e->meta.ns, spec->pools[i].model_name);
+		pools[i].asked = -1;
 		pools[i].provides_nodes = controller_provides_nodes(l->op);
 		groups[i] = find_group(l, &spec->pools[i], models[i], &pools[i]);
 		if (groups[i])
-			count_group(groups[i], &pools[i]);
+			count_group(l->w, groups[i], &pools[i]);
 	}
 	for (size_t i = 0; i < spec->n_pools; i++) {
 		const struct pool_status *was = endpoint_status_pool(&l->e->status, spec->pools[i].name);

@@ -136,6 +136,14 @@ static bool hold_progress(struct controller *op, const char *key, struct work *w
 	return true;
 }
 
+/* So that a foreign change is told once. */
+static void remember_counts(struct work *w, const struct endpoint *e, const struct plan_input *in)
+{
+	for (size_t i = 0; i < e->spec.n_pools; i++)
+		if (in->pools[i].exists)
+			asked_put(w, in->pools[i].deployment, in->pools[i].want);
+}
+
 /* Returns true when writes were started: then the key stays taken until reconcile_ended(). */
 static bool reconcile(struct controller *op, const char *key, const struct endpoint *e)
 {
@@ -157,6 +165,7 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	arena_init(&a);
 	observe(op, e, w, now, &a, &in);
 	plan(&in, now, &a, &out);
+	remember_counts(w, e, &in);
 	wake_at(op, key, out.wake, now);
 	wake_for_refusals(w);
 	changed = out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status);

@@ -62,6 +62,20 @@ static void say_moves(struct planning *pl)
 			                 pl->pools[i].spec->name));
 }
 
+static void say_foreign(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		const struct plan_pool_seen *s = pl->pools[i].seen;
+
+		if (s->exists && s->asked >= 0 && s->asked != s->want)
+			say(pl, true, "ScaledByOthers",
+			    arena_printf(pl->arena,
+			                 "somebody has scaled Deployment %s %" PRId32 " -> %" PRId32
+			                 "; the endpoint decides that: scale the endpoint instead",
+			                 s->deployment, s->asked, s->want));
+	}
+}
+
 static void say_scaled(struct planning *pl)
 {
 	const struct endpoint_status *was = &pl->e->status, *is = &pl->out->status;
@@ -96,6 +110,7 @@ static void say_phase(struct planning *pl)
 
 void events_report(struct planning *pl)
 {
+	say_foreign(pl);
 	say_scaled(pl);
 	say_given_up(pl);
 	say_recovered(pl);

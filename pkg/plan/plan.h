@@ -13,6 +13,7 @@ struct plan_pool_seen {
 	const char *deployment;     /* its name; NULL when that is not known (no Model) and none is there */
 	bool exists;                /* the Deployment is there */
 	int32_t want;               /* its spec.replicas; 0 when it is not there */
+	int32_t asked;              /* what we last asked of it, or saw there; -1: not known */
 	int32_t bound, ready;       /* its pods on a node and not leaving / of those, Ready */
 	struct wall last_bind;      /* the newest binding of its pods; not set if none */
 	struct wall oldest_wait;    /* creation of the oldest pod without a node; not set if none */

@@ -83,3 +83,19 @@ YAML
 	settles 20 llm 1
 	k get pods -o json | jq -e '.items[0].spec.containers[0].args == ["a\u0000b"]'
 }
+
+@test "kubectl scale of a pool's Deployment is put back and reported once (real-life nodes)" {
+	real_life_nodes "$P5" 3
+	operator_start
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
+	two_pools llm 2
+	settles 20 llm 2 0
+	name=$(k get deployments -l "inference.instancepool.dev/pool=${P5//./-}" -o name)
+	k scale "$name" --replicas 3 >/dev/null
+	expect_event llm ScaledByOthers
+	settles 20 llm 2 0
+	k scale "$name" --replicas 1 >/dev/null
+	settles 20 llm 2 0
+	[[ $(k get "$name" -o 'jsonpath={.spec.replicas}') == 2 ]]
+	[[ $(k get events --field-selector reason=ScaledByOthers -o json | jq '[.items[].count // 1] | add') == 2 ]]
+}

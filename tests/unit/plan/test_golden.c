@@ -102,6 +102,8 @@ static void read_pool(struct story *s, const json_t *o, struct plan_pool_seen *p
 {
 	const json_t *exists = json_object_get(o, "exists"), *provides = json_object_get(o, "providesNodes");
 
+	p->asked = -1;
+	read_count(o, "asked", &p->asked);
 	read_count(o, "want", &p->want);
 	read_count(o, "bound", &p->bound);
 	read_count(o, "ready", &p->ready);

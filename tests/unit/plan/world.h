@@ -303,6 +303,7 @@ static void look_at(struct world *w, size_t pool, struct plan_pool_seen *seen)
 	*seen = (struct plan_pool_seen){
 		.deployment = world_pool_names[pool],
 		.exists = p->deployments[w->generation].exists,
+		.asked = -1,
 		.want = p->deployments[w->generation].want,
 		.node_ready = world_seconds(p->node_ready_ms),
 		.provides_nodes = w->provides_nodes,
