@@ -283,6 +283,21 @@ static int read_timing(struct reader *r, json_t *o, struct endpoint_spec *spec)
 	return 0;
 }
 
+/* Kept as it is written: only whether it changes matters. */
+static int read_restart(struct reader *r, const json_t *o, const char **ret)
+{
+	const char *s = NULL;
+	struct wall t;
+	if (json_opt_str(o, "spec", "restartedAt", &s, r->err) < 0)
+		return -1;
+	if (str_empty(s))
+		return 0;
+	if (wall_parse(slice_from(s), &t, r->err) < 0)
+		return err_prefix(r->err, "spec.restartedAt");
+	*ret = arena_strdup(r->a, s);
+	return 0;
+}
+
 static int read_spec(struct reader *r, json_t *root, struct endpoint_spec *spec)
 {
 	json_t *o = NULL;
@@ -294,7 +309,9 @@ static int read_spec(struct reader *r, json_t *root, struct endpoint_spec *spec)
 		return -1;
 	if (spec->model_name == NULL)
 		return missing(r, "spec", "modelName", model_name_want);
-	return read_pools(r, o, spec) < 0 || read_timing(r, o, spec) < 0 ? -1 : 0;
+	if (read_pools(r, o, spec) < 0 || read_timing(r, o, spec) < 0)
+		return -1;
+	return read_restart(r, o, &spec->restarted_at);
 }
 
 static int read_meta(struct reader *r, struct slice json, struct objmeta *meta)

@@ -33,7 +33,8 @@ struct endpoint_spec {
 	size_t n_pools; /* 1 to ENDPOINT_MAX_POOLS */
 	int64_t provision_timeout_ms;
 	int64_t retry_after_ms, max_retry_after_ms;
-	bool rebalance_active; /* the fleet is moved back to better pools */
+	const char *restarted_at; /* NULL: never. Another value is another revision of all pools */
+	bool rebalance_active;    /* the fleet is moved back to better pools */
 };
 
 enum endpoint_phase {             /* the order is that of endpoint_phase_name() */

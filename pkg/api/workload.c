@@ -5,7 +5,8 @@
 
 static_assert(HASH_TEXT_SIZE <= REVISION_SIZE, "a revision is the text of a hash");
 
-void pool_revision(const struct endpoint_pool *p, const struct model *m, char buf[static REVISION_SIZE])
+void pool_revision(const struct endpoint *e, const struct endpoint_pool *p, const struct model *m,
+                   char buf[static REVISION_SIZE])
 {
 	uint64_t h = m->revision_seed;
 	for (size_t i = 0; i < p->n_node_selector; i++)
@@ -13,6 +14,8 @@ void pool_revision(const struct endpoint_pool *p, const struct model *m, char bu
 	h = hash64_str(h, ""); /* ends the list: no key is empty */
 	h = hash64_str(h, p->tolerations);
 	h = hash64_str(h, p->runtime_class_name);
+	if (e->spec.restarted_at) /* what never had it keeps its revision */
+		h = hash64_str(h, e->spec.restarted_at);
 	hash64_text(h, buf);
 }
 

@@ -7,10 +7,11 @@
 
 #define REVISION_SIZE 12
 /* The revision of a pool: a hash, with a version, of what the user wrote and what enters the pods: the
- * Model's template, port and healthPath, and the pool's node selector, tolerations and runtime class. Not
+ * Model's template, port and healthPath, the pool's node selector, tolerations and runtime class, and the endpoint's restartedAt. Not
  * of what the operator adds, not of names, counts or priorities. It must never change for the same input:
  * a new revision restarts every instance. */
-void pool_revision(const struct endpoint_pool *p, const struct model *m, char buf[static REVISION_SIZE]);
+void pool_revision(const struct endpoint *e, const struct endpoint_pool *p, const struct model *m,
+                   char buf[static REVISION_SIZE]);
 
 /* The Deployment of a pool, ready to be created. New reference, or NULL when the Model's template cannot
  * be used. */

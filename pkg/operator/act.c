@@ -133,7 +133,7 @@ static void add_create(struct run *r, const struct endpoint *e, const struct pla
 
 	if (!m)
 		return;
-	pool_revision(p, m, revision);
+	pool_revision(e, p, m, revision);
 	body = workload_deployment(e, p, m, revision, s->to, &err);
 	if (body) {
 		add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment, body_text(&r->arena, body))

@@ -284,7 +284,7 @@ static struct group *find_group(struct look *l, const struct endpoint_pool *p, c
 		char revision[REVISION_SIZE], name[NAME_MAX_BYTES + 1];
 		struct refusal *refusal;
 
-		pool_revision(p, m, revision);
+		pool_revision(l->e, p, m, revision);
 		deployment_name(l->e->meta.name, p->name, revision, name);
 		seen->deployment = arena_strdup(l->a, name);
 		g = group_named(l, name);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Changes of the list that must not restart anything.
+# What must not restart anything, and what must.
 
 load helpers
 
@@ -73,4 +73,21 @@ YAML
 	wait_for 15 "one Deployment, one pod" pods_number llm 1
 	wait_for 10 "the old Deployment to go" deployments_are 1
 	never_seen endpoints "(.metadata.resourceVersion | tonumber) >= $served_at and .status.currentInstanceCount < 1"
+}
+
+@test "restartedAt replaces every instance, one at a time, and no more than once (real-life nodes)" {
+	real_life_nodes "$P5" 3
+	operator_start
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
+	two_pools llm 2
+	settles 20 llm 2 0
+	before=$(uids llm)
+	k patch ipe llm --type merge -p '{"spec":{"restartedAt":"2026-11-25T17:00:00Z"}}' >/dev/null
+	settles 60 llm 2 0
+	after=$(uids llm)
+	[[ -z $(comm -12 <(echo "$before") <(echo "$after")) ]]
+	never_seen endpoints '.metadata.name == "llm" and .status.phase == "Updating" and .status.currentInstanceCount < 2'
+	k annotate ipe llm "example/note=nothing" >/dev/null
+	sleep 3
+	[[ $(uids llm) == "$after" ]]
 }

@@ -147,6 +147,7 @@ static void what_is_refused(void **state)
 	     "spec.instancePools[0].maxInstanceCount: 0 is not between 1 and 10000"},
 		{POOL(", \"minInstanceCount\": 3, \"maxInstanceCount\": 2"),
 	     "spec.instancePools[0].minInstanceCount: 3 is more than maxInstanceCount, which is 2"},
+		{ONE(", \"restartedAt\": \"now\""), "spec.restartedAt: "},
 		{ONE(", \"capacity\": {\"rebalance\": \"On\"}"),
 	     "spec.capacity.rebalance: 'On' is neither Passive nor Active"},
 		{POOL(", \"nodeSelector\": {}"), "spec.instancePools[0].nodeSelector: {} would select every node"},

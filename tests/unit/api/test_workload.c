@@ -40,7 +40,7 @@ static void check_revision(const char *endpoint, const char *model, const char *
 {
 	char revision[REVISION_SIZE];
 	struct fixture f = setup(endpoint, model);
-	pool_revision(&f.e->spec.pools[0], f.m, revision);
+	pool_revision(f.e, &f.e->spec.pools[0], f.m, revision);
 	assert_string_equal(revision, want);
 	done(f);
 }
@@ -95,6 +95,9 @@ static void what_is_in_the_revision(void **state)
 		ENDPOINT("{\"instanceType\": \"p5.48xlarge\", \"priority\": 1, \"nodeSelector\": {\"a\": \"c\"}}"),
 		ENDPOINT("{\"instanceType\": \"p5.48xlarge\", \"priority\": 1, \"tolerations\": [{\"key\": \"a\"}]}"),
 		ENDPOINT("{\"instanceType\": \"p5.48xlarge\", \"priority\": 1, \"runtimeClassName\": \"a\"}"),
+		"{\"metadata\": {\"name\": \"llm\"}, \"spec\": {\"modelName\": \"m\", \"instanceType\": "
+	    "\"p5.48xlarge\", "
+		"\"restartedAt\": \"2026-11-25T17:00:00Z\"}}",
 	};
 	static const char *const models[] = {
 		MODEL(PLAIN_TEMPLATE),
@@ -110,7 +113,7 @@ static void what_is_in_the_revision(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
 		for (size_t j = 0; j < ARRAY_LEN(models); j++) {
 			struct fixture f = setup(endpoints[i], models[j]);
-			pool_revision(&f.e->spec.pools[0], f.m, revisions[n]);
+			pool_revision(f.e, &f.e->spec.pools[0], f.m, revisions[n]);
 			for (size_t k = 0; k < n; k++)
 				assert_string_not_equal(revisions[k], revisions[n]);
 			n++;
