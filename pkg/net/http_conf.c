@@ -11,6 +11,9 @@
 
 #define KEEPALIVE_IDLE_S 30L
 #define KEEPALIVE_INTERVAL_S 10L
+/* libcurl uses no connection again that has rested for 118 s: the first write after that would wait for TLS. Keep-alive
+ * tells whether a resting one is still good. */
+#define IDLE_CONNECTION_MAX_S 3600L
 #define USER_TIMEOUT_MS 60000u
 #define UPLOAD_BUFFER_BYTES 16384L
 
@@ -199,6 +202,7 @@ CURLcode http_conf_apply(const struct http_conf *conf, CURL *easy)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	SET(CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_MAX_S);
 	SET(CURLOPT_SOCKOPTFUNCTION, on_socket_made);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, conf->connect_timeout_ms);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
