@@ -272,7 +272,7 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 		expect_gone(r->w, w->kind, w->name);
 	else
 		expect_version(r->w, w->kind, w->name, reply->resource_version);
-	if (w->count >= 0)
+	if (w->count >= 0 || w->is_delete)
 		asked_put(r->w, w->name, w->count);
 	r->w->denied = 0;
 	if (w->is_create)

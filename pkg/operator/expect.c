@@ -189,6 +189,11 @@ void asked_put(struct work *w, const char *deployment, int32_t count)
 
 	while (i < w->n_asked && w->asked[i].name_hash != hash)
 		i++;
+	if (count < 0) {
+		if (i < w->n_asked)
+			w->asked[i] = w->asked[--w->n_asked];
+		return;
+	}
 	if (i == w->n_asked)
 		w->asked = xreallocarray(w->asked, ++w->n_asked, sizeof(*w->asked));
 	w->asked[i] = (struct asked){hash, count};

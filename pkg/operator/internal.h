@@ -133,7 +133,7 @@ void expect_verify(struct work *w, enum kind kind, const char *name);
 bool is_watched(enum kind kind, const struct work *w, struct slice object);
 /* Drops what the stores show by now; true when nothing is left. Verifies what is late. */
 bool expect_met(struct work *w);
-/* -1: not known. What becomes of it where an outcome is unknown, too. */
+/* -1: not known; so it is put where an outcome is unknown, or the Deployment goes. */
 int32_t asked_count(const struct work *w, const char *deployment);
 void asked_put(struct work *w, const char *deployment, int32_t count);
 struct refusal *refusal_find(struct work *w, const char *name);

@@ -66,8 +66,8 @@ static bool closes(const struct planning *pl, const struct pool_plan *p)
 {
 	struct wall since = p->was->since;
 
-	/* Where something provides nodes, one that came may be for others: no proof, but worth a probe. */
-	return p->seen->last_bind.ms > since.ms || p->seen->node_ready.ms >= since.ms ||
+	return p->seen->last_bind.ms > since.ms ||
+	       (!p->seen->provides_nodes && p->seen->node_ready.ms >= since.ms) ||
 	       pl->now.ms >= p->was->next_retry.ms;
 }
 
@@ -155,8 +155,12 @@ static void remember(struct pool_plan *p)
 	s->last_strike = p->was->last_strike;
 	if (s->strikes == 0 || p->seen->last_bind.ms > s->last_strike.ms)
 		return; /* a bind clears the reason */
-	if (p->was->state == POOL_WAITING || p->was->state == POOL_PROBING)
-		return; /* that was why it waited, not why it was given up */
+	if (p->was->state == POOL_WAITING || p->was->state == POOL_PROBING) {
+		/* That was why it waited, not why it was given up: there only a timeout can have been the reason. */
+		if (p->seen->provides_nodes)
+			s->reason = REASON_PROVISION_TIMEOUT;
+		return;
+	}
 	s->reason = p->was->reason;
 	s->message = p->was->message;
 }

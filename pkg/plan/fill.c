@@ -1,11 +1,19 @@
 /* How many instances each pool is to have. */
 #include "plan/internal.h"
 
+/* What waits on trial, or for a pool's minimum, is there whatever the pools above have: it is no step of the walk. But a
+ * loan goes down, whatever it is for. */
+static bool walks_here(const struct pool_plan *p)
+{
+	return (p->given_up || (pool_waits(p) && !p->probes)) &&
+	       (p->lends || p->seen->want > p->spec->min_instances);
+}
+
 /* The walk only goes down: nothing above the first pool that waits, or has just been given up, is asked. */
 static size_t walk_start(const struct planning *pl)
 {
 	for (size_t i = 0; i < pl->n_pools; i++)
-		if ((pool_waits(&pl->pools[i]) && !pl->pools[i].probes) || pl->pools[i].given_up)
+		if (walks_here(&pl->pools[i]))
 			return i;
 	return 0;
 }
@@ -43,14 +51,18 @@ static int32_t keep_waiting(struct planning *pl, int32_t unmet)
 	return unmet;
 }
 
-/* Rule 4: the demand goes past one that has to be probed first. */
+/* Rule 4: the demand goes past one that has to be probed first. One that only moves the fleet gets it. */
 static bool probes_instead(struct planning *pl, struct pool_plan *p)
 {
-	if (p->probes || p->share > 0 || !probe_first(pl, p))
-		return p->probes;
-	if (!pl->probing)
+	if (p->share > 0)
+		return false;
+	if (!probe_needed(pl, p)) {
+		p->probes = false;
+		return false;
+	}
+	if (p->waiting == 0 && !pl->probing)
 		p->probes = pl->probing = true;
-	return true;
+	return p->probes || p->waiting == 0;
 }
 
 /* What a pool is to have is asked for before what it may have. */
@@ -106,11 +118,13 @@ static int32_t surge_of(const struct planning *pl, const struct pool_plan *p)
 	return min_i32(more, p->seen->why.on_the_way);
 }
 
-/* From the lowest priority upwards, down to the minimum of each, and only then below these. What serves goes only as far as
+/* Not while too few serve, unless it is the user who wants less: one that is not Ready for a moment would go for one that
+ * only loads. From the lowest priority upwards, down to the minimum of each, and only then below these. What serves goes only as far as
  * enough others do; what is due there but still serves is not taken from a better pool instead. */
 static void remove_surplus(struct planning *pl)
 {
-	int32_t surplus = max_i32(0, pl->bound - pl->desired);
+	bool too_few = pl->ready + pl->rollout.old_keep < pl->desired && !scaled_in(pl);
+	int32_t surplus = too_few ? 0 : max_i32(0, pl->bound - pl->desired);
 	int32_t spare_ready = max_i32(0, pl->ready + pl->rollout.old_keep - pl->desired);
 	int32_t due[ENDPOINT_MAX_POOLS] = {0};
 

@@ -19,7 +19,8 @@ struct pool_plan {
 		moves_at; /* rebalancing: when this pool has dwelt long enough; not set if nothing is to move here */
 	struct wall window_end; /* not set: the clock stands still */
 	int32_t share;          /* waiting instances it is given */
-	int32_t surge;  /* more that wait there and are known to get a node: they stay, and count for nothing */
+	int32_t
+		surge; /* more that wait there, known to get a node or on trial: they stay, and count for nothing */
 	int32_t target; /* replicas */
 	struct pool_status status;
 };
@@ -89,8 +90,8 @@ bool breaker_forgotten(const struct planning *pl, const struct pool_plan *p);
 
 /* probe.c: rules 4 and 6. Which pools go on probing? */
 void probe_resume(struct planning *pl);
-/* Is it to be asked for one instance before it gets a demand? */
-bool probe_first(const struct planning *pl, const struct pool_plan *p);
+/* Did a timeout open its breaker, and nothing has bound since? Then it is asked for one instance before it gets a demand. */
+bool probe_needed(const struct planning *pl, const struct pool_plan *p);
 /* After fill(): where all is well, a better pool is asked for one of a worse one's. */
 void rebalance(struct planning *pl);
 

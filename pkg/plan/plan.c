@@ -166,7 +166,7 @@ static void check(const struct planning *pl)
 		total += p->target;
 		surge += p->surge;
 	}
-	/* More than asked only where it serves until something better does, or where a node is on its way. */
+	/* More than asked only where it serves until something better does, where a node is on its way, or on trial. */
 	assert(total <= max_i32(pl->rollout.new_target, pl->bound) + surge);
 }
 

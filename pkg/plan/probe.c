@@ -1,50 +1,37 @@
 /* One instance asked on trial, beyond the demand: after a timeout (rule 4), or to move the fleet back (rule 6). */
 #include "plan/internal.h"
 
-/* A scale-in ends it, as it ends all that waits. An update makes a usual wait of it: there every instance is asked for. */
-void probe_resume(struct planning *pl)
-{
-	if (pl->old_bound > 0 || scaled_in(pl))
-		return;
-	for (size_t i = 0; i < pl->n_pools; i++) {
-		struct pool_plan *p = &pl->pools[i];
-
-		p->probes = p->was && p->was->state == POOL_PROBING && pool_waits(p);
-		pl->probing = pl->probing || p->probes;
-	}
-}
-
 /* A verdict of the cluster comes again in seconds; what only took too long would take as long once more. */
-static bool was_timeout(const struct pool_plan *p)
+static bool was_timeout(enum pool_reason r)
 {
-	switch (p->status.reason) {
-	case REASON_STOCK_OUT:
-	case REASON_LIMIT:
-	case REASON_NO_NODES:
-		return false;
-	case REASON_NONE: /* not remembered: it waited since */
-		return p->seen->provides_nodes;
-	case REASON_PENDING:
-	case REASON_PROVISIONING:
-	case REASON_RELEASING:
-	case REASON_SETTLING:
-	case REASON_OWN_FLEET:
-	case REASON_CONFIG:
-	case REASON_QUOTA:
-	case REASON_GATED:
-	case REASON_UNKNOWN:
-	case REASON_PROVISION_TIMEOUT:
-	default:
-		return true;
-	}
+	return r != REASON_NONE && r != REASON_STOCK_OUT && r != REASON_LIMIT && r != REASON_NO_NODES;
 }
 
-bool probe_first(const struct planning *pl, const struct pool_plan *p)
+bool probe_needed(const struct planning *pl, const struct pool_plan *p)
 {
 	const struct pool_status *s = &p->status;
 
 	return pl->old_bound == 0 && s->strikes > 0 && !breaker_forgotten(pl, p) &&
-	       p->seen->last_bind.ms <= s->last_strike.ms && p->waiting == 0 && was_timeout(p);
+	       p->seen->last_bind.ms <= s->last_strike.ms && was_timeout(s->reason);
+}
+
+/* The status may not tell of it yet. An update makes a usual wait of it: there every instance is asked for. */
+static bool goes_on(const struct planning *pl, const struct pool_plan *p)
+{
+	if (!p->was || !pool_waits(p) || pl->old_bound > 0)
+		return false;
+	return p->was->state == POOL_PROBING ||
+	       (p->was->state != POOL_WAITING && p->was->state != POOL_BACK_OFF && probe_needed(pl, p));
+}
+
+void probe_resume(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		struct pool_plan *p = &pl->pools[i];
+
+		p->probes = goes_on(pl, p);
+		pl->probing = pl->probing || p->probes;
+	}
 }
 
 static bool is_calm(const struct planning *pl)

@@ -87,6 +87,7 @@ YAML
 	after=$(uids llm)
 	[[ -z $(comm -12 <(echo "$before") <(echo "$after")) ]]
 	never_seen endpoints '.metadata.name == "llm" and .status.phase == "Updating" and .status.currentInstanceCount < 2'
+	never_seen endpoints '([.status.instancePools[]?.desiredInstanceCount] | add // 0) > 2'
 	k annotate ipe llm "example/note=nothing" >/dev/null
 	sleep 3
 	[[ $(uids llm) == "$after" ]]

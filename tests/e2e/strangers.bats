@@ -84,6 +84,10 @@ YAML
 	k get pods -o json | jq -e '.items[0].spec.containers[0].args == ["a\u0000b"]'
 }
 
+said_times() {
+	[[ $(k get events --field-selector reason=ScaledByOthers -o json | jq '[.items[].count // 1] | add') == "$1" ]]
+}
+
 @test "kubectl scale of a pool's Deployment is put back and reported once (real-life nodes)" {
 	real_life_nodes "$P5" 3
 	operator_start
@@ -95,7 +99,8 @@ YAML
 	expect_event llm ScaledByOthers
 	settles 20 llm 2 0
 	k scale "$name" --replicas 1 >/dev/null
+	wait_for 10 "the second event" said_times 2
 	settles 20 llm 2 0
 	[[ $(k get "$name" -o 'jsonpath={.spec.replicas}') == 2 ]]
-	[[ $(k get events --field-selector reason=ScaledByOthers -o json | jq '[.items[].count // 1] | add') == 2 ]]
+	said_times 2
 }

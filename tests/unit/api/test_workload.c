@@ -96,7 +96,7 @@ static void what_is_in_the_revision(void **state)
 		ENDPOINT("{\"instanceType\": \"p5.48xlarge\", \"priority\": 1, \"tolerations\": [{\"key\": \"a\"}]}"),
 		ENDPOINT("{\"instanceType\": \"p5.48xlarge\", \"priority\": 1, \"runtimeClassName\": \"a\"}"),
 		"{\"metadata\": {\"name\": \"llm\"}, \"spec\": {\"modelName\": \"m\", \"instanceType\": "
-	    "\"p5.48xlarge\", "
+		"\"p5.48xlarge\", "
 		"\"restartedAt\": \"2026-11-25T17:00:00Z\"}}",
 	};
 	static const char *const models[] = {

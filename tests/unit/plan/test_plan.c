@@ -31,9 +31,11 @@ static int32_t room_below_cap(const struct world *w, const struct plan_output *o
 	return w->e.spec.pools[pool].max_instances - p->desired;
 }
 
+/* For more than its minimum, which is asked for whatever the pools above have. */
 static bool waits_still(const struct plan_input *in, const struct plan_output *out, size_t pool)
 {
-	return in->pools[pool].want > in->pools[pool].bound && out->status.pools[pool].state == POOL_WAITING;
+	return in->pools[pool].want > in->endpoint->spec.pools[pool].min_instances &&
+	       in->pools[pool].want > in->pools[pool].bound && out->status.pools[pool].state == POOL_WAITING;
 }
 
 /* Given up, or it lends its demand: that goes to the next pool. */
