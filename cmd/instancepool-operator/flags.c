@@ -1,6 +1,7 @@
 #include "flags.h"
 #include <getopt.h>
 #include <stdio.h>
+#include "api/names.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -73,13 +74,11 @@ enum flag {
 /* Namespaces are DNS labels: any other would be waited for in vain. */
 static int parse_namespace(const char *s, const char **ret, struct err *err)
 {
-	size_t len = strlen(s), good = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-	if (good < len || len > 63 || (len > 0 && (s[0] == '-' || s[len - 1] == '-')))
+	if (*s && (strlen(s) > NAME_MAX_BYTES || !dns_label_valid(slice_from(s))))
 		return err_set(err, ERR_INVALID,
 		               "--namespace: \"%s\" is no name of a namespace: lower-case letters, digits and '-'",
 		               s);
-	*ret = len > 0 ? s : NULL;
+	*ret = *s ? s : NULL;
 	return 0;
 }
 

@@ -8,25 +8,9 @@
 #define PRIORITY_MAX 1000
 #define PATH_SIZE 64
 
-static bool is_lower_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* RFC 1123: letters and digits at the ends, '-' inside too. */
-static bool is_dns_label(struct slice s)
-{
-	if (s.len == 0 || !is_lower_alnum(s.ptr[0]) || !is_lower_alnum(s.ptr[s.len - 1]))
-		return false;
-	for (size_t i = 0; i < s.len; i++)
-		if (!is_lower_alnum(s.ptr[i]) && s.ptr[i] != '-')
-			return false;
-	return true;
-}
-
 static bool is_pool_name(const char *s)
 {
-	return strlen(s) <= NAME_MAX_BYTES && is_dns_label(slice_from(s));
+	return strlen(s) <= NAME_MAX_BYTES && dns_label_valid(slice_from(s));
 }
 
 static bool is_model_name(const char *s)
@@ -35,7 +19,7 @@ static bool is_model_name(const char *s)
 	if (rest.len > DNS_SUBDOMAIN_MAX || rest.len == 0 || s[rest.len - 1] == '.')
 		return false;
 	while (rest.len > 0)
-		if (!is_dns_label(slice_split(rest, '.', &rest)))
+		if (!dns_label_valid(slice_split(rest, '.', &rest)))
 			return false;
 	return true;
 }
@@ -50,7 +34,7 @@ static bool is_instance_type(const char *s)
 /* An endpoint's name is its Service's: RFC 1035. */
 static bool is_endpoint_name(const char *s)
 {
-	return strlen(s) <= NAME_MAX_BYTES && is_dns_label(slice_from(s)) && *s > '9';
+	return strlen(s) <= NAME_MAX_BYTES && dns_label_valid(slice_from(s)) && *s > '9';
 }
 
 struct reader {

@@ -7,6 +7,21 @@ static bool is_alnum(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+static bool is_lower_alnum(char c)
+{
+	return is_alnum(c) && !(c >= 'A' && c <= 'Z');
+}
+
+bool dns_label_valid(struct slice s)
+{
+	if (s.len == 0 || !is_lower_alnum(s.ptr[0]) || !is_lower_alnum(s.ptr[s.len - 1]))
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!is_lower_alnum(s.ptr[i]) && s.ptr[i] != '-')
+			return false;
+	return true;
+}
+
 const char *instance_type_strip(const char *type)
 {
 	return str_starts(type, "ml.") ? type + 3 : type;

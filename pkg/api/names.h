@@ -30,6 +30,8 @@ void pool_default_name(const char *type, char buf[static NAME_MAX_BYTES + 1]);
  * hash of the whole, so that different inputs keep different names. */
 void deployment_name(const char *endpoint, const char *pool, const char *revision,
                      char buf[static NAME_MAX_BYTES + 1]);
+/* RFC 1123 but for its length: lower-case letters and digits at the ends, '-' inside too. */
+bool dns_label_valid(struct slice s);
 /* At most 63 bytes of [A-Za-z0-9-_.] with a letter or digit at both ends; "" too. */
 bool label_value_valid(const char *s);
 /* The text itself where that is a valid value, else cut with a hash. */

@@ -56,43 +56,27 @@ static bool probes_instead(struct planning *pl, struct pool_plan *p)
 {
 	if (p->share > 0)
 		return false;
-	if (!probe_needed(pl, p)) {
-		p->probes = false;
+	if (!probe_needed(pl, p))
 		return false;
-	}
 	if (p->waiting == 0 && !pl->probing)
 		p->probes = pl->probing = true;
 	return p->probes || p->waiting == 0;
 }
 
-/* What a pool is to have is asked for before what it may have. */
-enum asking { ASK_MINIMUM, ASK_ROOM, ASK_LENDERS };
+/* In this order: what a pool is to have, what it may have, more than can be borrowed; and what nobody else takes, for then
+ * there is nothing to lose by asking without a probe. */
+enum asking { ASK_MINIMUM, ASK_ROOM, ASK_LENDERS, ASK_ALL };
 
 static int32_t ask(struct planning *pl, size_t from, enum asking what, int32_t unmet)
 {
 	for (size_t i = from; i < pl->n_pools && unmet > 0; i++) {
 		struct pool_plan *p = &pl->pools[i];
-		bool may = pool_usable(p) && p->lends == (what == ASK_LENDERS);
+		bool may = pool_usable(p) && (what == ASK_ALL || p->lends == (what == ASK_LENDERS));
 		int32_t n = may ? min_i32(pool_room(p), unmet) : 0;
 
 		if (what == ASK_MINIMUM)
 			n = min_i32(n, p->spec->min_instances - p->bound - p->share);
-		if (n <= 0 || probes_instead(pl, p))
-			continue;
-		p->share += n;
-		unmet -= n;
-	}
-	return unmet;
-}
-
-/* Nobody else takes it: then there is nothing to lose by asking for all of it. */
-static int32_t ask_without_probe(struct planning *pl, size_t from, int32_t unmet)
-{
-	for (size_t i = from; i < pl->n_pools && unmet > 0; i++) {
-		struct pool_plan *p = &pl->pools[i];
-		int32_t n = pool_usable(p) ? min_i32(pool_room(p), unmet) : 0;
-
-		if (n <= 0)
+		if (n <= 0 || (what != ASK_ALL && probes_instead(pl, p)))
 			continue;
 		p->probes = false;
 		p->share += n;
@@ -119,8 +103,8 @@ static int32_t surge_of(const struct planning *pl, const struct pool_plan *p)
 }
 
 /* Not while too few serve, unless it is the user who wants less: one that is not Ready for a moment would go for one that
- * only loads. From the lowest priority upwards, down to the minimum of each, and only then below these. What serves goes only as far as
- * enough others do; what is due there but still serves is not taken from a better pool instead. */
+ * only loads. From the lowest priority upwards, down to the minimum of each, and only then below these. What serves goes
+ * only as far as enough others do; what is due there but still serves is not taken from a better pool instead. */
 static void remove_surplus(struct planning *pl)
 {
 	bool too_few = pl->ready + pl->rollout.old_keep < pl->desired && !scaled_in(pl);
@@ -186,10 +170,10 @@ void fill(struct planning *pl)
 	unmet = keep_waiting(pl, unmet);
 	unmet = ask(pl, start, ASK_MINIMUM, unmet);
 	unmet = ask(pl, start, ASK_ROOM, unmet);
-	unmet = ask(pl, start, ASK_LENDERS, unmet); /* more than can be borrowed */
-	unmet = ask_without_probe(pl, start, unmet);
+	unmet = ask(pl, start, ASK_LENDERS, unmet);
+	unmet = ask(pl, start, ASK_ALL, unmet);
 	unmet = ask(pl, 0, ASK_ROOM, unmet); /* the walk is over: the next one begins at the top */
-	unmet = ask_without_probe(pl, 0, unmet);
+	unmet = ask(pl, 0, ASK_ALL, unmet);
 	pl->unmet = unmet;
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];

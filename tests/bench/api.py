@@ -57,6 +57,12 @@ class Api:
             raise RuntimeError(f"{method} {path}: {status} {text[:300].decode()}")
         return json.loads(text)
 
+    def watch(self, path):
+        """The connection and the answer of a watch, whose lines are events."""
+        connection = self.connect(timeout=3600)
+        connection.request("GET", path + "?watch=1&timeoutSeconds=3600")
+        return connection, connection.getresponse()
+
     def many(self, calls, threads=4):
         """Each of calls is the arguments of call()."""
         with ThreadPoolExecutor(threads) as pool:
@@ -91,9 +97,7 @@ class Arrivals:
     def __init__(self, api, path, test):
         self.at = {}
         self.test = test
-        self.connection = api.connect(timeout=3600)
-        self.connection.request("GET", path + "?watch=1&timeoutSeconds=3600")
-        self.answer = self.connection.getresponse()
+        self.connection, self.answer = api.watch(path)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -121,7 +125,6 @@ class Endpoints:
         self.asked = {}  # name -> the instance count that the status says is asked for, of the present spec
         self.changed_at = 0.0
         self.stopped = False
-        self.connection = None
         threading.Thread(target=self.run, daemon=True).start()
 
     def take(self, e):
@@ -135,9 +138,7 @@ class Endpoints:
             self.changed_at = time.time()
 
     def watch(self):
-        self.connection = self.api.connect(timeout=3600)
-        self.connection.request("GET", self.path + "?watch=1&timeoutSeconds=3600")
-        answer = self.connection.getresponse()
+        _connection, answer = self.api.watch(self.path)  # it lives as long as it is read
         while answer.status == 200 and not self.stopped and (line := answer.readline()):
             event = json.loads(line)
             if event["type"] in ("ADDED", "MODIFIED"):

@@ -79,9 +79,16 @@ renewed_ahead() {
 	lease "(.renewTime | sub(\"\\\\.[0-9]+Z\"; \"Z\") | fromdate) - now | . > $1 and . < $2" | grep -x true
 }
 
-# suspend_leader SECONDS: the standby goes on meanwhile, and afterwards the old leader writes nothing.
-suspend_leader() {
-	local since=$SECONDS before
+# suspended_leader_is_silent SECONDS: the standby goes on meanwhile, and afterwards the old leader writes nothing.
+suspended_leader_is_silent() {
+	local since before
+	need_audit_log
+	start_two
+	real_life_nodes "$P5" 3
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
+	two_pools llm 1
+	settles 20 llm 1 0
+	since=$SECONDS
 	kill -STOP "$LEADER"
 	wait_for 20 "the standby to lead" leads
 	k scale ipe llm --replicas 3 >/dev/null
@@ -128,23 +135,11 @@ suspend_leader() {
 }
 
 @test "a leader that was suspended for 20 s writes nothing after the lease has passed on (real-life nodes)" {
-	need_audit_log
-	start_two
-	real_life_nodes "$P5" 3
-	READY_AFTER=1s STOP_AFTER=1s apply_model llm
-	two_pools llm 1
-	settles 20 llm 1 0
-	suspend_leader 20
+	suspended_leader_is_silent 20
 }
 
 @test "a leader that was suspended for 60 s writes nothing either (real-life nodes)" {
-	need_audit_log
-	start_two
-	real_life_nodes "$P5" 3
-	READY_AFTER=1s STOP_AFTER=1s apply_model llm
-	two_pools llm 1
-	settles 20 llm 1 0
-	suspend_leader 60
+	suspended_leader_is_silent 60
 }
 
 @test "a standby whose wall clock is 2 h ahead does not take the lease of a living leader" {

@@ -22,6 +22,17 @@ static inline void client_end(struct kube_client *c, struct server *s, struct pa
 	server_done(s);
 }
 
+/* What an informer is given where its objects do not matter. */
+static inline void ignore_change(void *arg, const void *before, const void *after)
+{
+	(void)arg, (void)before, (void)after;
+}
+
+static inline void ignore_undecodable(void *arg, const char *ns, const char *name, const struct err *err)
+{
+	(void)arg, (void)ns, (void)name, (void)err;
+}
+
 static inline void on_time_over(void *arg)
 {
 	loop_stop(arg);

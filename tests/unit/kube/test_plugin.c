@@ -393,16 +393,6 @@ static void on_synced(void *arg)
 	loop_stop(f->loop.loop);
 }
 
-static void on_change(void *arg, const void *before, const void *after)
-{
-	(void)arg, (void)before, (void)after;
-}
-
-static void on_undecodable(void *arg, const char *ns, const char *name, const struct err *err)
-{
-	(void)arg, (void)ns, (void)name, (void)err;
-}
-
 static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
 {
 	struct fixture *f = arg;
@@ -426,8 +416,8 @@ static void an_informer(void **state)
 	      "'annotations':{'k8s.io/initial-events-end':'true'}}}}]}]");
 	struct informer_options o = {
 		.type = &type,
-		.handler = {.on_change = on_change,
-	                .on_undecodable = on_undecodable,
+		.handler = {.on_change = ignore_change,
+	                .on_undecodable = ignore_undecodable,
 	                .on_synced = on_synced,
 	                .on_trouble = on_trouble,
 	                .arg = &f},

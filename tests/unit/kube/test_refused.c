@@ -80,16 +80,6 @@ static void unauthorized(void **state)
 	unlink(file);
 }
 
-static void on_change(void *arg, const void *before, const void *after)
-{
-	(void)arg, (void)before, (void)after;
-}
-
-static void on_undecodable(void *arg, const char *ns, const char *name, const struct err *err)
-{
-	(void)arg, (void)ns, (void)name, (void)err;
-}
-
 static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
 {
 	struct fixture *f = arg;
@@ -113,8 +103,8 @@ static void over(const char *script, unsigned troubles, const char *last)
 	struct kube_client *c = client_begin(&f.server, &f.loop, script);
 	f.informer = informer_new(c, &(struct informer_options){.type = &things,
 	                                                        .ns = "ns",
-	                                                        .handler = {.on_change = on_change,
-	                                                                    .on_undecodable = on_undecodable,
+	                                                        .handler = {.on_change = ignore_change,
+	                                                                    .on_undecodable = ignore_undecodable,
 	                                                                    .on_trouble = on_trouble,
 	                                                                    .on_trouble_over = on_trouble_over,
 	                                                                    .arg = &f}});
