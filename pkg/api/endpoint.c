@@ -235,33 +235,45 @@ static int read_pools(struct reader *r, json_t *o, struct endpoint_spec *spec)
 	return 0;
 }
 
-static int read_rebalance(struct reader *r, const json_t *capacity, bool *ret_active)
+/* One of two words; `*ret_second` is which, and by default the first. */
+static int read_choice(struct reader *r, const json_t *o, const char *path, const char *key,
+                       const char *const words[static 2], bool *ret_second)
 {
-	const char *s = "Passive";
-	if (json_opt_str(capacity, "spec.capacity", "rebalance", &s, r->err) < 0)
+	const char *s = words[0];
+	if (json_opt_str(o, path, key, &s, r->err) < 0)
 		return -1;
-	*ret_active = str_eq(s, "Active");
-	if (!*ret_active && !str_eq(s, "Passive"))
-		return err_set(r->err, ERR_INVALID, "spec.capacity.rebalance: '%.80s' is neither Passive nor Active",
-		               s);
+	*ret_second = str_eq(s, words[1]);
+	if (!*ret_second && !str_eq(s, words[0]))
+		return err_set(r->err, ERR_INVALID, "%s.%s: '%.80s' is neither %s nor %s", path, key, s, words[0],
+		               words[1]);
 	return 0;
 }
 
+static const char *const rebalance_words[] = {"Passive", "Active"};
+static const char *const on_failure_words[] = {"Lend", "Hold"};
+
 static int read_timing(struct reader *r, json_t *o, struct endpoint_spec *spec)
 {
-	int32_t provision_s = 1200, retry_s = 180, max_retry_s = 1800;
+	int32_t provision_s = 1200, download_s = 1200, startup_s = 600, retry_s = 180, max_retry_s = 1800;
 	json_t *capacity = NULL;
+	bool holds;
 	if (read_int(r, o, "spec", "instanceProvisionTimeoutSeconds", 0, 3600, &provision_s) < 0 ||
+	    read_int(r, o, "spec", "modelDataDownloadTimeoutSeconds", 60, 3600, &download_s) < 0 ||
+	    read_int(r, o, "spec", "containerStartupHealthCheckTimeoutSeconds", 60, 3600, &startup_s) < 0 ||
+	    read_choice(r, o, "spec", "onStartupFailure", on_failure_words, &holds) < 0 ||
 	    json_opt_object(o, "spec", "capacity", &capacity, r->err) < 0 ||
 	    read_int(r, capacity, "spec.capacity", "retryAfterSeconds", 10, 3600, &retry_s) < 0 ||
 	    read_int(r, capacity, "spec.capacity", "maxRetryAfterSeconds", 10, 86400, &max_retry_s) < 0 ||
-	    read_rebalance(r, capacity, &spec->rebalance_active) < 0)
+	    read_choice(r, capacity, "spec.capacity", "rebalance", rebalance_words, &spec->rebalance_active) < 0)
 		return -1;
 	if (max_retry_s < retry_s)
 		return err_set(r->err, ERR_INVALID,
 		               "spec.capacity.maxRetryAfterSeconds: %d is less than retryAfterSeconds, which is %d",
 		               max_retry_s, retry_s);
 	spec->provision_timeout_ms = provision_s * MS_PER_S;
+	spec->download_timeout_ms = download_s * MS_PER_S;
+	spec->startup_timeout_ms = startup_s * MS_PER_S;
+	spec->lends_failed = !holds;
 	spec->retry_after_ms = retry_s * MS_PER_S;
 	spec->max_retry_after_ms = max_retry_s * MS_PER_S;
 	return 0;

@@ -32,6 +32,9 @@ struct endpoint_spec {
 	struct endpoint_pool *pools;
 	size_t n_pools; /* 1 to ENDPOINT_MAX_POOLS */
 	int64_t provision_timeout_ms;
+	int64_t download_timeout_ms; /* from a node to the end of the init containers */
+	int64_t startup_timeout_ms;  /* from there to Ready */
+	bool lends_failed;           /* the slot of an instance that fails to start is lent to another pool */
 	int64_t retry_after_ms, max_retry_after_ms;
 	const char *restarted_at; /* NULL: never. Another value is another revision of all pools */
 	bool rebalance_active;    /* the fleet is moved back to better pools */
@@ -46,7 +49,8 @@ enum endpoint_phase {             /* the order is that of endpoint_phase_name() 
 };
 const char *endpoint_phase_name(enum endpoint_phase p);
 
-/* Why instances of a pool wait (docs/design/capacity-signals.md). The names are the API's `reason`. */
+/* Why instances of a pool wait (docs/design/capacity-signals.md), or do not get Ready. The names are the API's
+ * `reason`. */
 enum pool_reason {
 	REASON_NONE,         /* nothing waits, and no strike is remembered */
 	REASON_PENDING,      /* asked for; nobody has said anything yet */
@@ -62,6 +66,12 @@ enum pool_reason {
 	REASON_GATED,
 	REASON_UNKNOWN,
 	REASON_PROVISION_TIMEOUT, /* the window passed with nothing more definite than "no room yet" */
+	/* Of instances that have a node: never a matter of capacity. */
+	REASON_IMAGE_PULL_FAILED,
+	REASON_CRASH_LOOP,
+	REASON_CONTAINER_ERROR,  /* the container cannot be made or started */
+	REASON_DOWNLOAD_TIMEOUT, /* nothing is known to be wrong, but it took too long */
+	REASON_STARTUP_TIMEOUT,
 };
 const char *pool_reason_name(enum pool_reason r); /* "StockOut", ... ; "" for NONE */
 bool pool_reason_parse(const char *s, enum pool_reason *ret);
@@ -98,6 +108,7 @@ enum condition_type {
 	COND_INSUFFICIENT_CAPACITY, /* demand is unmet and no pool has capacity now */
 	COND_ON_FALLBACK,           /* instances run in a pool that is not the first choice */
 	COND_MODEL_MISSING,         /* a Model that a pool needs does not exist */
+	COND_STARTUP_FAILED,        /* an instance has a node and was not Ready in time */
 	CONDITION_COUNT,
 };
 const char *condition_type_name(enum condition_type t);

@@ -26,6 +26,11 @@ static const char *const reason_names[] = {
 	[REASON_GATED] = "Gated",
 	[REASON_UNKNOWN] = "Unknown",
 	[REASON_PROVISION_TIMEOUT] = "ProvisionTimeout",
+	[REASON_IMAGE_PULL_FAILED] = "ImagePullFailed",
+	[REASON_CRASH_LOOP] = "CrashLoop",
+	[REASON_CONTAINER_ERROR] = "ContainerError",
+	[REASON_DOWNLOAD_TIMEOUT] = "DownloadTimeout",
+	[REASON_STARTUP_TIMEOUT] = "StartupTimeout",
 };
 
 static const char *const state_names[] = {
@@ -40,6 +45,7 @@ static const char *const condition_names[] = {
 	[COND_INSUFFICIENT_CAPACITY] = "InsufficientCapacity",
 	[COND_ON_FALLBACK] = "OnFallback",
 	[COND_MODEL_MISSING] = "ModelMissing",
+	[COND_STARTUP_FAILED] = "StartupFailed",
 };
 static_assert(ARRAY_LEN(condition_names) == CONDITION_COUNT, "every condition has a name");
 

@@ -64,9 +64,10 @@ static char *read_endpoint(const json_t *object)
 	struct buf out;
 	buf_init(&out, 1 << 16);
 	const struct endpoint_spec *s = &e->spec;
-	buf_addf(&out, "%s %d %lld %lld %lld %d %s\n", s->model_name, s->instance_count,
-	         (long long)s->provision_timeout_ms, (long long)s->retry_after_ms,
-	         (long long)s->max_retry_after_ms, s->rebalance_active, s->restarted_at ? s->restarted_at : "-");
+	buf_addf(&out, "%s %d %lld %lld %lld %lld %lld %d %d %s\n", s->model_name, s->instance_count,
+	         (long long)s->provision_timeout_ms, (long long)s->download_timeout_ms,
+	         (long long)s->startup_timeout_ms, (long long)s->retry_after_ms, (long long)s->max_retry_after_ms,
+	         s->rebalance_active, s->lends_failed, s->restarted_at ? s->restarted_at : "-");
 	for (size_t i = 0; i < s->n_pools; i++)
 		dump_pool(&out, &s->pools[i]);
 	CLEANUP_JSON json_t *apply = endpoint_status_apply(e, &e->status);

@@ -30,6 +30,9 @@ static void defaults(void **state)
 	const struct endpoint_spec *s = &e->spec;
 	assert_int_equal(s->instance_count, -1);
 	assert_int_equal(s->provision_timeout_ms, 1200000);
+	assert_int_equal(s->download_timeout_ms, 1200000);
+	assert_int_equal(s->startup_timeout_ms, 600000);
+	assert_true(s->lends_failed);
 	assert_int_equal(s->retry_after_ms, 180000);
 	assert_int_equal(s->max_retry_after_ms, 1800000);
 	assert_int_equal(s->n_pools, 1);
@@ -148,6 +151,11 @@ static void what_is_refused(void **state)
 		{POOL(", \"minInstanceCount\": 3, \"maxInstanceCount\": 2"),
 	     "spec.instancePools[0].minInstanceCount: 3 is more than maxInstanceCount, which is 2"},
 		{ONE(", \"restartedAt\": \"now\""), "spec.restartedAt: "},
+		{ONE(", \"onStartupFailure\": \"Retry\""), "spec.onStartupFailure: 'Retry' is neither Lend nor Hold"},
+		{ONE(", \"modelDataDownloadTimeoutSeconds\": 59"),
+	     "spec.modelDataDownloadTimeoutSeconds: 59 is not between 60 and 3600"},
+		{ONE(", \"containerStartupHealthCheckTimeoutSeconds\": 3601"),
+	     "spec.containerStartupHealthCheckTimeoutSeconds: 3601 is not between 60 and 3600"},
 		{ONE(", \"capacity\": {\"rebalance\": \"On\"}"),
 	     "spec.capacity.rebalance: 'On' is neither Passive nor Active"},
 		{POOL(", \"nodeSelector\": {}"), "spec.instancePools[0].nodeSelector: {} would select every node"},
