@@ -14,6 +14,15 @@
 #define LABEL_TRACK API_GROUP "/track" /* which fleet serves; one track until blue/green exists */
 #define TRACK_BLUE "blue"
 
+/* An instance is born with the marks that keep Karpenter and Cluster Autoscaler away, and with ours, which tells that it
+ * was us: once it is Ready all three go. */
+#define ANNOTATION_PROTECTED API_GROUP "/protected-until-ready"
+#define ANNOTATION_DO_NOT_DISRUPT "karpenter.sh/do-not-disrupt"
+#define ANNOTATION_SAFE_TO_EVICT "cluster-autoscaler.kubernetes.io/safe-to-evict"
+/* Among Ready instances the ReplicaSet controller removes the cheapest first. */
+#define ANNOTATION_DELETION_COST "controller.kubernetes.io/pod-deletion-cost"
+#define DELETION_COST_FIRST "-2147483648"
+
 #define NODE_LABEL_INSTANCE_TYPE "node.kubernetes.io/instance-type"
 #define GPU_TAINT_KEY "nvidia.com/gpu"
 

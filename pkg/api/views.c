@@ -21,6 +21,11 @@ static const struct jfield condition_fields[] = {
 		"conditions", J_EACH, 0, condition_fields, .elem_size = sizeof(struct condition_view), \
 												   .fold = (fold_fn)                           \
 	}
+#define CONTAINERS(name)                                                               \
+	{                                                                                  \
+		name, J_EACH, 0, container_fields, .elem_size = sizeof(struct container_view), \
+										   .fold = (fold_container)                    \
+	}
 /* What a fold kept. */
 #define KEPT_STR(type, member)                               \
 	{                                                        \
@@ -70,10 +75,88 @@ static void fold_pod_condition(void *base, const void *elem)
 		p->scheduled_reason = none_if_empty(c->reason);
 		p->scheduled_message = none_if_empty(c->message);
 		p->scheduled_since = c->since;
-	} else if (str_eq(c->type, "Ready") && parse_status(c->status) == TRI_TRUE) {
-		p->ready = true;
+	} else if (str_eq(c->type, "Ready")) {
+		p->ready = parse_status(c->status) == TRI_TRUE;
 		p->ready_since = c->since;
+	} else if (str_eq(c->type, "Initialized")) {
+		p->initialized = parse_status(c->status);
+		p->initialized_since = c->since;
 	}
+}
+
+struct container_view {
+	const char *name, *image;
+	const char *waiting_reason, *waiting_message;
+	bool ready, ended_before;
+	const char *ended_reason;
+	int32_t exit_code;
+};
+
+static const struct jfield waiting_fields[] = {
+	STR("reason", container_view, waiting_reason),
+	STR("message", container_view, waiting_message),
+	{0},
+};
+static const struct jfield state_fields[] = {OBJECT("waiting", waiting_fields), {0}};
+static const struct jfield terminated_fields[] = {
+	STR("reason", container_view, ended_reason),
+	{"exitCode", J_I32, .offset = offsetof(struct container_view, exit_code)},
+	{"finishedAt", J_PRESENT, .offset = offsetof(struct container_view, ended_before)},
+	{0},
+};
+static const struct jfield last_state_fields[] = {
+	OBJECT("terminated", terminated_fields),
+	{0},
+};
+static const struct jfield container_fields[] = {
+	STR("name", container_view, name),
+	STR("image", container_view, image),
+	{"ready", J_BOOL, .offset = offsetof(struct container_view, ready)},
+	OBJECT("state", state_fields),
+	OBJECT("lastState", last_state_fields),
+	{0},
+};
+
+/* The kubelet's words (pkg/kubelet/images and pkg/kubelet/kuberuntime in kubernetes). */
+static enum pod_trouble trouble_of(const struct container_view *c)
+{
+	static const struct {
+		const char *reason;
+		enum pod_trouble trouble;
+	} words[] = {
+		{"ErrImagePull", POD_IMAGE_PULL},
+		{"ImagePullBackOff", POD_IMAGE_PULL},
+		{"InvalidImageName", POD_IMAGE_PULL},
+		{"ErrImageNeverPull", POD_IMAGE_PULL},
+		{"RegistryUnavailable", POD_IMAGE_PULL},
+		{"CrashLoopBackOff", POD_CRASH},
+		{"CreateContainerConfigError", POD_CONTAINER_ERROR},
+		{"CreateContainerError", POD_CONTAINER_ERROR},
+		{"RunContainerError", POD_CONTAINER_ERROR},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (str_eq(c->waiting_reason, words[i].reason))
+			return words[i].trouble;
+	/* Between two crashes it runs for a while. */
+	return c->ended_before && !c->ready ? POD_CRASH : POD_FINE;
+}
+
+static void fold_container(void *base, const void *elem)
+{
+	struct pod *p = base;
+	const struct container_view *c = elem;
+
+	if (p->trouble != POD_FINE)
+		return;
+	p->trouble = trouble_of(c);
+	if (p->trouble == POD_FINE)
+		return;
+	p->trouble_container = c->name;
+	p->trouble_detail = none_if_empty(p->trouble == POD_IMAGE_PULL ? c->image
+	                                  : p->trouble == POD_CRASH    ? c->ended_reason
+	                                                               : c->waiting_message);
+	p->exit_code = c->exit_code;
 }
 
 static const struct jfield pod_labels[] = {
@@ -82,7 +165,17 @@ static const struct jfield pod_labels[] = {
 	STR(LABEL_REVISION, pod, revision),
 	{0},
 };
-static const struct jfield pod_metadata[] = {OBJMETA_FIELDS, OBJECT("labels", pod_labels), {0}};
+static const struct jfield pod_annotations[] = {
+	{ANNOTATION_PROTECTED, J_PRESENT, .offset = offsetof(struct pod, protected)},
+	STR(ANNOTATION_DELETION_COST, pod, deletion_cost),
+	{0},
+};
+static const struct jfield pod_metadata[] = {
+	OBJMETA_FIELDS,
+	OBJECT("labels", pod_labels),
+	OBJECT("annotations", pod_annotations),
+	{0},
+};
 static const struct jfield pod_spec[] = {
 	STR("nodeName", pod, node_name),
 	{"terminationGracePeriodSeconds", J_I64, .offset = offsetof(struct pod, grace_period_s)},
@@ -90,8 +183,10 @@ static const struct jfield pod_spec[] = {
 };
 static const struct jfield pod_status[] = {
 	STR("phase", pod, phase),         STR("nominatedNodeName", pod, nominated_node_name),
-	CONDITIONS(fold_pod_condition),   KEPT_STR(pod, scheduled_reason),
-	KEPT_STR(pod, scheduled_message), {0},
+	CONDITIONS(fold_pod_condition),   CONTAINERS("initContainerStatuses"),
+	CONTAINERS("containerStatuses"),  KEPT_STR(pod, scheduled_reason),
+	KEPT_STR(pod, scheduled_message), KEPT_STR(pod, trouble_container),
+	KEPT_STR(pod, trouble_detail),    {0},
 };
 static const struct jfield pod_fields[] = {
 	OBJECT("metadata", pod_metadata),

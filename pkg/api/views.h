@@ -7,6 +7,9 @@
 
 enum tristate { TRI_UNKNOWN, TRI_FALSE, TRI_TRUE };
 
+/* What keeps a container from running, as the kubelet says. */
+enum pod_trouble { POD_FINE, POD_IMAGE_PULL, POD_CRASH, POD_CONTAINER_ERROR };
+
 struct pod {
 	struct objmeta meta;
 	const char *endpoint, *pool, *revision; /* labels */
@@ -18,8 +21,16 @@ struct pod {
 	const char *scheduled_message;
 	struct wall scheduled_since; /* lastTransitionTime: when bound, or when first refused */
 	bool ready;
-	struct wall ready_since;
-	int64_t grace_period_s; /* spec.terminationGracePeriodSeconds */
+	struct wall ready_since; /* last transition of the Ready condition, to either side */
+	enum tristate initialized;
+	struct wall initialized_since;
+	enum pod_trouble trouble; /* of its first container that has some; the rest is about that */
+	const char *trouble_container;
+	const char *trouble_detail; /* IMAGE_PULL: the image; else the kubelet's word, NULL if none */
+	int32_t exit_code;          /* CRASH */
+	bool protected;             /* against voluntary disruption, by us: ANNOTATION_PROTECTED */
+	const char *deletion_cost;  /* annotation; NULL: none */
+	int64_t grace_period_s;     /* spec.terminationGracePeriodSeconds */
 };
 /* On a node and not on its way out. */
 static inline bool pod_is_bound(const struct pod *p)

@@ -139,6 +139,21 @@ static int add_to_pod(json_t *pod, const struct endpoint_pool *p, const struct m
 	return 0;
 }
 
+/* While it loads, an instance is not to be moved. A Model that says one of these itself means it. */
+static int add_protection(json_t *meta, struct err *err)
+{
+	json_t *annotations = child_of_type(meta, "annotations", JSON_OBJECT);
+	if (annotations == NULL)
+		return err_set(err, ERR_INVALID, "spec.template.metadata.annotations: must be an object");
+	if (json_at(annotations, ANNOTATION_DO_NOT_DISRUPT, NULL) ||
+	    json_at(annotations, ANNOTATION_SAFE_TO_EVICT, NULL))
+		return 0;
+	json_put_str(annotations, ANNOTATION_DO_NOT_DISRUPT, "true");
+	json_put_str(annotations, ANNOTATION_SAFE_TO_EVICT, "false");
+	json_put_str(annotations, ANNOTATION_PROTECTED, "true");
+	return 0;
+}
+
 /* The Model's template with what the pool adds. New reference. */
 static json_t *pod_template(const struct endpoint *e, const struct endpoint_pool *p, const struct model *m,
                             const char *revision, struct err *err)
@@ -156,7 +171,9 @@ static json_t *pod_template(const struct endpoint *e, const struct endpoint_pool
 		return NULL;
 	}
 	put_labels(labels, e, p, revision);
-	return add_to_pod(pod, p, m, err) < 0 ? NULL : STEAL_PTR(template);
+	if (add_protection(meta, err) < 0 || add_to_pod(pod, p, m, err) < 0)
+		return NULL;
+	return STEAL_PTR(template);
 }
 
 json_t *workload_deployment(const struct endpoint *e, const struct endpoint_pool *p, const struct model *m,

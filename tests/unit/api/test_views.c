@@ -86,10 +86,90 @@ static void a_waiting_pod(void **state)
 	assert_string_equal(p->scheduled_reason, "Unschedulable");
 	assert_string_equal(p->scheduled_message, "0/3 nodes");
 	assert_false(p->ready);
-	assert_false(wall_is_set(p->ready_since));
+	assert_int_equal(p->ready_since.ms, p->scheduled_since.ms); /* of either side */
+	assert_int_equal(p->initialized, TRI_UNKNOWN);
 	assert_null(p->endpoint);
 	assert_false(pod_is_bound(p));
 	assert_true(pod_is_waiting(p));
+	view_free(p);
+}
+
+static struct pod *pod_with(const char *meta, const char *status)
+{
+	CLEANUP_FREE char *text = xasprintf(
+		"{\"metadata\": {\"name\": \"p\"%s}, \"status\": {\"phase\": \"Pending\", %s}}", meta, status);
+	return pod_of(text);
+}
+
+static void what_keeps_a_container_from_running(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *statuses;
+		enum pod_trouble trouble;
+		const char *container, *detail;
+		int32_t exit_code;
+	} cases[] = {
+		{"\"containerStatuses\": [{\"name\": \"c\", \"ready\": false, \"lastState\": {}, \"state\": "
+	     "{\"waiting\": "
+	     "{\"reason\": \"ContainerCreating\"}}}]",
+	     POD_FINE, NULL, NULL, 0},
+		{"\"containerStatuses\": [{\"name\": \"c\", \"image\": \"llm:typo\", \"ready\": false, \"state\": "
+	     "{\"waiting\": {\"reason\": \"ErrImagePull\", \"message\": \"rpc error\"}}}]",
+	     POD_IMAGE_PULL, "c", "llm:typo", 0},
+		{"\"containerStatuses\": [{\"name\": \"fine\", \"ready\": true, \"state\": {\"running\": {}}}, "
+	     "{\"name\": "
+	     "\"c\", \"image\": \"llm:1\", \"ready\": false, \"state\": {\"waiting\": {\"reason\": "
+	     "\"ImagePullBackOff\"}}}]",
+	     POD_IMAGE_PULL, "c", "llm:1", 0},
+		/* It runs just now, until it ends again. */
+		{"\"containerStatuses\": [{\"name\": \"c\", \"ready\": false, \"state\": {\"running\": {}}, "
+	     "\"lastState\": "
+	     "{\"terminated\": {\"exitCode\": 137, \"reason\": \"OOMKilled\", \"finishedAt\": "
+	     "\"2026-11-25T17:00:00Z\"}}}]",
+	     POD_CRASH, "c", "OOMKilled", 137},
+		/* It has ended before, and serves. */
+		{"\"containerStatuses\": [{\"name\": \"c\", \"ready\": true, \"state\": {\"running\": {}}, "
+	     "\"lastState\": "
+	     "{\"terminated\": {\"exitCode\": 1, \"reason\": \"Error\", \"finishedAt\": "
+	     "\"2026-11-25T17:00:00Z\"}}}]",
+	     POD_FINE, NULL, NULL, 0},
+		{"\"initContainerStatuses\": [{\"name\": \"fetch\", \"ready\": false, \"state\": {\"waiting\": "
+	     "{\"reason\": "
+	     "\"CreateContainerConfigError\", \"message\": \"secret \\\"token\\\" not found\"}}}], "
+	     "\"containerStatuses\": [{\"name\": \"c\", \"state\": {\"waiting\": {\"reason\": "
+	     "\"PodInitializing\"}}}]",
+	     POD_CONTAINER_ERROR, "fetch", "secret \"token\" not found", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct pod *p = pod_with("", cases[i].statuses);
+
+		assert_int_equal(p->trouble, cases[i].trouble);
+		assert_true(str_eq(p->trouble_container, cases[i].container));
+		assert_true(str_eq(p->trouble_detail, cases[i].detail));
+		assert_int_equal(p->exit_code, cases[i].exit_code);
+		view_free(p);
+	}
+}
+
+static void the_marks_of_a_pod(void **state)
+{
+	(void)state;
+	struct pod *p = pod_with("", "\"conditions\": []");
+	assert_false(p->protected);
+	assert_null(p->deletion_cost);
+	view_free(p);
+
+	p = pod_with(
+		", \"annotations\": {" L "protected-until-ready\": \"true\", "
+		"\"controller.kubernetes.io/pod-deletion-cost\": \"-7\"}",
+		"\"conditions\": [{\"type\": \"Initialized\", \"status\": \"False\", \"lastTransitionTime\": "
+		"\"2026-11-25T17:00:00Z\"}]");
+	assert_true(p->protected);
+	assert_string_equal(p->deletion_cost, "-7");
+	assert_int_equal(p->initialized, TRI_FALSE);
+	assert_true(wall_is_set(p->initialized_since));
 	view_free(p);
 }
 
@@ -305,6 +385,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ready_pod),
 		cmocka_unit_test(a_waiting_pod),
+		cmocka_unit_test(what_keeps_a_container_from_running),
+		cmocka_unit_test(the_marks_of_a_pod),
 		cmocka_unit_test(a_terminating_pod_is_neither),
 		cmocka_unit_test(a_deployment),
 		cmocka_unit_test(a_rollouts_progress_is_no_difference),

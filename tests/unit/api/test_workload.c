@@ -139,6 +139,11 @@ static void assert_json(const json_t *got, const char *want)
 	assert_string_equal(text, want);
 }
 
+#define PROTECTION                                                  \
+	"\"karpenter.sh/do-not-disrupt\":\"true\","                     \
+	"\"cluster-autoscaler.kubernetes.io/safe-to-evict\":\"false\"," \
+	"\"inference.instancepool.dev/protected-until-ready\":\"true\""
+
 static void the_whole_deployment(void **state)
 {
 	(void)state;
@@ -166,7 +171,7 @@ static void the_whole_deployment(void **state)
 		"{\"httpGet\":{\"path\":\"/ping\",\"port\":8080}}}],\"nodeSelector\":{\"node.kubernetes.io/"
 		"instance-type\":"
 		"\"p5.48xlarge\"},\"tolerations\":[{\"key\":\"nvidia.com/gpu\",\"operator\":\"Exists\",\"effect\":"
-		"\"NoSchedule\"}]},\"metadata\":{\"labels\":{" LABELS "}}}}}");
+		"\"NoSchedule\"}]},\"metadata\":{\"labels\":{" LABELS "},\"annotations\":{" PROTECTION "}}}}}");
 }
 
 static void the_users_template_is_kept(void **state)
@@ -187,7 +192,7 @@ static void the_users_template_is_kept(void **state)
 	const json_t *labels = json_at(template, "metadata", "labels", NULL);
 	assert_string_equal(json_string_value(json_at(labels, "app", NULL)), "x");
 	assert_string_equal(json_string_value(json_at(labels, LABEL_POOL, NULL)), "p5-48xlarge");
-	assert_json(json_at(template, "metadata", "annotations", NULL), "{\"a\":\"b\"}");
+	assert_json(json_at(template, "metadata", "annotations", NULL), "{\"a\":\"b\"," PROTECTION "}");
 	assert_json(json_at(template, "spec", "nodeSelector", NULL),
 	            "{\"disk\":\"ssd\",\"zone\":\"a\",\"type\":\"p5\"}");
 	assert_json(
@@ -198,6 +203,18 @@ static void the_users_template_is_kept(void **state)
 	assert_json(json_at(template, "spec", "containers", NULL),
 	            "[{\"name\":\"a\",\"readinessProbe\":{\"exec\":{}}},{\"name\":\"b\"}]");
 	assert_int_equal(json_integer_value(json_at(d, "spec", "replicas", NULL)), 0);
+}
+
+static void a_protection_of_the_users_own_stays(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *d =
+		render(ENDPOINT("{\"instanceType\": \"p5.48xlarge\", \"priority\": 1}"),
+	           MODEL("{\"metadata\": {\"annotations\": {\"karpenter.sh/do-not-disrupt\": "
+	                 "\"true\"}}, \"spec\": {\"containers\": [{\"name\": \"a\"}]}}"),
+	           0);
+	assert_json(json_at(d, "spec", "template", "metadata", "annotations", NULL),
+	            "{\"karpenter.sh/do-not-disrupt\":\"true\"}");
 }
 
 static void the_gpu_taint_is_tolerated_once(void **state)
@@ -271,10 +288,15 @@ static void the_service(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(revisions_are_for_ever),        cmocka_unit_test(what_is_not_in_the_revision),
-		cmocka_unit_test(what_is_in_the_revision),       cmocka_unit_test(the_whole_deployment),
-		cmocka_unit_test(the_users_template_is_kept),    cmocka_unit_test(the_gpu_taint_is_tolerated_once),
-		cmocka_unit_test(templates_that_cannot_be_used), cmocka_unit_test(the_service),
+		cmocka_unit_test(revisions_are_for_ever),
+		cmocka_unit_test(what_is_not_in_the_revision),
+		cmocka_unit_test(what_is_in_the_revision),
+		cmocka_unit_test(the_whole_deployment),
+		cmocka_unit_test(the_users_template_is_kept),
+		cmocka_unit_test(a_protection_of_the_users_own_stays),
+		cmocka_unit_test(the_gpu_taint_is_tolerated_once),
+		cmocka_unit_test(templates_that_cannot_be_used),
+		cmocka_unit_test(the_service),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
