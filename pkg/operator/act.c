@@ -91,16 +91,32 @@ static struct write *add_write(struct run *r, enum kind kind, enum kube_verb ver
 	return w;
 }
 
-static void add_scale(struct run *r, const char *name, const char *uid, int32_t from, int32_t to)
+static void add_scale(struct run *r, const struct deployment *d, const struct plan_step *s)
 {
 	const char *patch =
 		arena_printf(&r->arena,
 	                 "[{\"op\":\"test\",\"path\":\"/metadata/uid\",\"value\":\"%s\"},"
 	                 "{\"op\":\"test\",\"path\":\"/spec/replicas\",\"value\":%" PRId32 "},"
 	                 "{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":%" PRId32 "}]",
-	                 uid, from, to);
+	                 d->meta.uid, s->from, s->to);
 
-	add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, name, patch)->count = to;
+	add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, d->meta.name, patch)->count = s->to;
+}
+
+static void add_delete(struct run *r, const struct deployment *d)
+{
+	struct write *w = add_write(r, KIND_DEPLOYMENT, KUBE_DELETE, d->meta.name, NULL);
+
+	w->rq.precondition_uid = arena_strdup(&r->arena, d->meta.uid);
+	w->rq.precondition_resource_version = arena_strdup(&r->arena, d->meta.resource_version);
+}
+
+/* The uid is a precondition: a pod of that name may be another one by now. */
+static void add_marks(struct run *r, const struct pod *p, const char *annotations)
+{
+	add_write(r, KIND_POD, KUBE_PATCH_MERGE, p->meta.name,
+	          arena_printf(&r->arena, "{\"metadata\":{\"uid\":\"%s\",\"annotations\":%s}}", p->meta.uid,
+	                       annotations));
 }
 
 static const struct deployment *deployment_named(struct run *r, const char *name)
@@ -147,19 +163,27 @@ static void add_create(struct run *r, const struct endpoint *e, const struct pla
 static void add_step(struct run *r, const struct endpoint *e, const struct plan_input *in,
                      const struct plan_step *s)
 {
-	bool old = s->type == PLAN_SCALE_OLD || s->type == PLAN_DELETE_OLD;
-	const struct deployment *d =
-		deployment_named(r, old ? in->old[s->index].name : in->pools[s->index].deployment);
-
-	if (s->type == PLAN_CREATE) {
+	switch (s->type) {
+	case PLAN_CREATE:
 		add_create(r, e, in, s);
-	} else if (s->type == PLAN_DELETE_OLD) {
-		struct write *w = add_write(r, KIND_DEPLOYMENT, KUBE_DELETE, d->meta.name, NULL);
-
-		w->rq.precondition_uid = arena_strdup(&r->arena, d->meta.uid);
-		w->rq.precondition_resource_version = arena_strdup(&r->arena, d->meta.resource_version);
-	} else {
-		add_scale(r, d->meta.name, d->meta.uid, s->from, s->to);
+		break;
+	case PLAN_SCALE:
+		add_scale(r, deployment_named(r, in->pools[s->index].deployment), s);
+		break;
+	case PLAN_SCALE_OLD:
+		add_scale(r, deployment_named(r, in->old[s->index].name), s);
+		break;
+	case PLAN_DELETE_OLD:
+		add_delete(r, deployment_named(r, in->old[s->index].name));
+		break;
+	case PLAN_FIRST_TO_GO:
+		add_marks(r, s->pod, "{\"" ANNOTATION_DELETION_COST "\":\"" DELETION_COST_FIRST "\"}");
+		break;
+	case PLAN_UNPROTECT:
+		add_marks(r, s->pod,
+		          "{\"" ANNOTATION_DO_NOT_DISRUPT "\":null,\"" ANNOTATION_SAFE_TO_EVICT
+		          "\":null,\"" ANNOTATION_PROTECTED "\":null}");
+		break;
 	}
 }
 
@@ -351,6 +375,12 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 	run_end(r, err->retry_after_ms);
 }
 
+/* The instance that was to be marked is gone, or another one has its name: there is nothing to mark. */
+static bool is_gone(const struct write *w, const struct err *err)
+{
+	return w->kind == KIND_POD && (err->http_status == 404 || err->http_status == 409);
+}
+
 static void on_written(void *arg, enum kube_outcome outcome, const struct kube_reply *reply,
                        const struct err *err)
 {
@@ -366,7 +396,12 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 		send_next(r);
 		break;
 	case KUBE_NOT_DONE:
-		not_written(r, w, err);
+		if (is_gone(w, err)) {
+			r->next++;
+			send_next(r);
+		} else {
+			not_written(r, w, err);
+		}
 		break;
 	case KUBE_UNKNOWN:
 		LOG_WARN("outcome of a write is unknown, looking", LOG_STR("endpoint", r->w->key),

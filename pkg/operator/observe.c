@@ -1,5 +1,6 @@
 /* The stores -> what plan() looks at. No decisions. The same state gives the same input: everything is sorted. */
 #include "operator/internal.h"
+#include "plan/nodestate.h"
 
 /* Views found in a store, in an array that grows in the arena. */
 struct found {
@@ -46,6 +47,7 @@ struct group {
 	bool pods_left;
 	struct wall last_bind, oldest_wait;
 	struct found waiting;
+	struct found unready, lost; /* of those bound; what is lost is in none of the other counts */
 };
 
 struct look {
@@ -95,15 +97,28 @@ bool observe_leftovers(const struct controller *op, const struct endpoint *e)
 	                                                       INDEX_ENDPOINT, key, is_leftover, &e) != 0;
 }
 
-static void count_pod(struct group *g, const struct pod *p)
+static void count_bound(const struct look *l, struct group *g, const struct pod *p)
+{
+	const struct node *n = store_get(controller_store(l->op, KIND_NODE), NULL, p->node_name);
+
+	if (p->scheduled == TRI_TRUE)
+		g->last_bind = wall_max(g->last_bind, p->scheduled_since);
+	if (nodestate_loses(n, p->scheduled_since, l->now)) {
+		found_add(&g->lost, p);
+		return;
+	}
+	g->bound++;
+	if (p->ready)
+		g->ready++;
+	else
+		found_add(&g->unready, p);
+}
+
+static void count_pod(const struct look *l, struct group *g, const struct pod *p)
 {
 	g->pods_left = true;
 	if (pod_is_bound(p)) {
-		g->bound++;
-		if (p->ready)
-			g->ready++;
-		if (p->scheduled == TRI_TRUE)
-			g->last_bind = wall_max(g->last_bind, p->scheduled_since);
+		count_bound(l, g, p);
 	} else if (pod_is_waiting(p)) {
 		found_add(&g->waiting, p);
 		if (!wall_is_set(g->oldest_wait) || p->meta.created.ms < g->oldest_wait.ms)
@@ -138,12 +153,12 @@ static void group_pods(struct look *l)
 	l->group_of = arena_calloc(l->a, l->pods.n ? l->pods.n : 1, sizeof(*l->group_of));
 	for (size_t i = 0; i < l->deployments.n; i++) {
 		l->groups[i].deployment = l->deployments.items[i];
-		l->groups[i].waiting.arena = l->a;
+		l->groups[i].waiting.arena = l->groups[i].unready.arena = l->groups[i].lost.arena = l->a;
 	}
 	for (size_t i = 0; i < l->pods.n; i++) {
 		l->group_of[i] = group_of_pod(l, l->pods.items[i]);
 		if (l->group_of[i])
-			count_pod(l->group_of[i], l->pods.items[i]);
+			count_pod(l, l->group_of[i], l->pods.items[i]);
 	}
 }
 
@@ -233,7 +248,7 @@ static void look_at_waiting(struct look *l, const struct endpoint_pool *p, const
 	find_leaving(l, nodes, &leaving);
 	found_sort(&g->waiting);
 	in = (struct classify_input){
-		.waiting = seen->want - seen->bound,
+		.waiting = seen->want - seen->bound - (int32_t)seen->n_lost,
 		.pods = (const struct pod *const *)g->waiting.items,
 		.n_pods = g->waiting.n,
 		.nodes = (const struct node *const *)nodes->items,
@@ -316,16 +331,31 @@ static void look_at_nodes(const struct found *nodes, struct plan_pool_seen *seen
 	}
 }
 
-static void count_group(const struct work *w, const struct group *g, struct plan_pool_seen *seen)
+static void look_at_startup(const struct look *l, const struct group *g, struct startup_output *ret)
+{
+	const struct startup_input in = {
+		.pods = (const struct pod *const *)g->unready.items,
+		.n_pods = g->unready.n,
+		.download_timeout_ms = l->e->spec.download_timeout_ms,
+		.startup_timeout_ms = l->e->spec.startup_timeout_ms,
+	};
+
+	startup_look(&in, l->now, l->a, ret);
+}
+
+static void count_group(const struct look *l, const struct group *g, struct plan_pool_seen *seen)
 {
 	seen->exists = true;
-	seen->asked = asked_count(w, g->deployment->meta.name);
+	seen->asked = asked_count(l->w, g->deployment->meta.name);
 	seen->deployment = g->deployment->meta.name;
 	seen->want = g->deployment->replicas;
 	seen->bound = g->bound;
 	seen->ready = g->ready;
 	seen->last_bind = g->last_bind;
 	seen->oldest_wait = g->oldest_wait;
+	seen->lost = (const struct pod *const *)g->lost.items;
+	seen->n_lost = g->lost.n;
+	look_at_startup(l, g, &seen->startup);
 }
 
 static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
@@ -340,11 +370,11 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 		pools[i].provides_nodes = controller_provides_nodes(l->op);
 		groups[i] = find_group(l, &spec->pools[i], models[i], &pools[i]);
 		if (groups[i])
-			count_group(l->w, groups[i], &pools[i]);
+			count_group(l, groups[i], &pools[i]);
 	}
 	for (size_t i = 0; i < spec->n_pools; i++) {
 		const struct pool_status *was = endpoint_status_pool(&l->e->status, spec->pools[i].name);
-		bool waits = groups[i] && pools[i].want > pools[i].bound;
+		bool waits = groups[i] && pools[i].want > pools[i].bound + (int32_t)pools[i].n_lost;
 		struct found nodes = {.arena = l->a};
 
 		/* Of the nodes of a pool that serves, nobody wants to know: they may be many. */
@@ -357,6 +387,15 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 	}
 }
 
+static int32_t count_ready(const struct found *pods)
+{
+	int32_t n = 0;
+
+	for (size_t i = 0; i < pods->n; i++)
+		n += ((const struct pod *)pods->items[i])->ready;
+	return n;
+}
+
 static void look_at_old(struct look *l, struct plan_input *ret)
 {
 	struct plan_old_seen *old = arena_calloc(l->a, l->deployments.n ? l->deployments.n : 1, sizeof(*old));
@@ -367,17 +406,32 @@ static void look_at_old(struct look *l, struct plan_input *ret)
 
 		if (g->current || !is_ours(l, &g->deployment->meta) || wall_is_set(g->deployment->meta.deleted))
 			continue;
+		/* These get nothing new: what is lost of them serves as long as it does. */
 		old[n++] = (struct plan_old_seen){
 			.name = g->deployment->meta.name,
 			.pool = g->deployment->pool,
 			.want = g->deployment->replicas,
-			.bound = g->bound,
-			.ready = g->ready,
+			.bound = g->bound + (int32_t)g->lost.n,
+			.ready = g->ready + count_ready(&g->lost),
 			.pods_left = g->pods_left,
 		};
 	}
 	ret->old = old;
 	ret->n_old = n;
+}
+
+static void look_at_grown(struct look *l, struct plan_input *ret)
+{
+	struct found grown = {.arena = l->a};
+
+	for (size_t i = 0; i < l->pods.n; i++) {
+		const struct pod *p = l->pods.items[i];
+
+		if (l->group_of[i] && pod_is_bound(p) && p->ready && p->protected)
+			found_add(&grown, p);
+	}
+	ret->grown = (const struct pod *const *)grown.items;
+	ret->n_grown = grown.n;
 }
 
 static void look_at_service(struct look *l, struct plan_input *ret)
@@ -411,5 +465,6 @@ void observe(struct controller *op, const struct endpoint *e, struct work *w, st
 	group_pods(&l);
 	look_at_pools(&l, ret->pools);
 	look_at_old(&l, ret);
+	look_at_grown(&l, ret);
 	look_at_service(&l, ret);
 }

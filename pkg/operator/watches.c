@@ -2,6 +2,7 @@
 #include <assert.h>
 #include "base/log.h"
 #include "operator/internal.h"
+#include "plan/nodestate.h"
 
 const struct store *controller_store(const struct controller *op, enum kind kind)
 {
@@ -126,11 +127,14 @@ struct node_change {
 	struct controller *op;
 	const struct node *before, *after;
 	bool waiting_only;
+	bool instances_too; /* it matters to those that run there */
 };
 
 /* Does it matter to the pool what its nodes do? A status that lags behind brings the endpoint up again when it comes. */
 static bool looks_at_nodes(const struct node_change *c, const struct pool_status *s)
 {
+	if (c->instances_too)
+		return true;
 	return s && (s->waiting > 0 || (!c->waiting_only && s->state == POOL_BACK_OFF));
 }
 
@@ -154,11 +158,17 @@ static int enqueue_if_on_node(void *arg, const void *obj)
 	return 0;
 }
 
+static bool is_lost(const struct node *n)
+{
+	return nodestate_loses(n, (struct wall){0}, wall_now());
+}
+
 static void node_changed(void *arg, const void *before, const void *after)
 {
 	struct controller *op = controller_of(arg);
-	struct node_change c = {op, before, after, false};
+	struct node_change c = {.op = op, .before = before, .after = after};
 
+	c.instances_too = before && is_lost(before) != (!after || is_lost(after));
 	if (!op->started || (before && after && !node_differs(before, after)))
 		return;
 	store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
@@ -173,7 +183,7 @@ static void pod_changed(void *arg, const void *before, const void *after)
 	/* Its room is free now: who waits for that node's type looks again. */
 	if (op->started && !after && !str_empty(p->node_name)) {
 		const struct node *n = store_get(controller_store(op, KIND_NODE), NULL, p->node_name);
-		struct node_change c = {op, NULL, n, true};
+		struct node_change c = {.op = op, .after = n, .waiting_only = true};
 
 		if (n)
 			store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);

@@ -76,27 +76,11 @@ static bool clock_stands(const struct planning *pl, const struct pool_plan *p)
 {
 	const struct classify_output *why = &p->seen->why;
 
-	switch (why->reason) {
-	case REASON_GATED:
-		return true;
-	case REASON_OWN_FLEET: /* the update makes room, unless none can be spared */
+	if (why->reason == REASON_OWN_FLEET) /* the update makes room, unless none can be spared */
 		return pl->ready + pl->old_ready >= pl->desired || older_makes_room(pl, p);
-	case REASON_RELEASING:
-	case REASON_SETTLING:
+	if (why->reason == REASON_RELEASING || why->reason == REASON_SETTLING)
 		return wall_is_set(why->deadline);
-	case REASON_NONE:
-	case REASON_PENDING:
-	case REASON_PROVISIONING:
-	case REASON_STOCK_OUT:
-	case REASON_LIMIT:
-	case REASON_NO_NODES:
-	case REASON_CONFIG:
-	case REASON_QUOTA:
-	case REASON_UNKNOWN:
-	case REASON_PROVISION_TIMEOUT:
-	default:
-		return false;
-	}
+	return why->reason == REASON_GATED;
 }
 
 bool breaker_same_wait(const struct pool_plan *p)
@@ -124,25 +108,15 @@ static struct wall window_end(const struct planning *pl, const struct pool_plan 
 /* The window passed: what was seen stays the reason, unless that was only "no room yet". */
 static enum pool_reason timeout_reason(enum pool_reason seen)
 {
-	switch (seen) {
-	case REASON_LIMIT:
-	case REASON_CONFIG:
-	case REASON_QUOTA:
-	case REASON_UNKNOWN:
-		return seen;
-	case REASON_NONE:
-	case REASON_PENDING:
-	case REASON_PROVISIONING:
-	case REASON_RELEASING:
-	case REASON_SETTLING:
-	case REASON_OWN_FLEET:
-	case REASON_STOCK_OUT:
-	case REASON_NO_NODES:
-	case REASON_GATED:
-	case REASON_PROVISION_TIMEOUT:
-	default:
-		return REASON_PROVISION_TIMEOUT;
-	}
+	bool keeps =
+		seen == REASON_LIMIT || seen == REASON_CONFIG || seen == REASON_QUOTA || seen == REASON_UNKNOWN;
+
+	return keeps ? seen : REASON_PROVISION_TIMEOUT;
+}
+
+static bool is_of_start(enum pool_reason r)
+{
+	return r >= REASON_IMAGE_PULL_FAILED;
 }
 
 static void remember(struct pool_plan *p)
@@ -155,8 +129,9 @@ static void remember(struct pool_plan *p)
 	s->last_strike = p->was->last_strike;
 	if (s->strikes == 0 || p->seen->last_bind.ms > s->last_strike.ms)
 		return; /* a bind clears the reason */
-	if (p->was->state == POOL_WAITING || p->was->state == POOL_PROBING) {
-		/* That was why it waited, not why it was given up: there only a timeout can have been the reason. */
+	if (p->was->state == POOL_WAITING || p->was->state == POOL_PROBING || is_of_start(p->was->reason)) {
+		/* That was why it waited or did not start, not why it was given up: there only a timeout can have been the
+		 * reason. */
 		if (p->seen->provides_nodes)
 			s->reason = REASON_PROVISION_TIMEOUT;
 		return;

@@ -27,6 +27,14 @@ static const char *asked_instead(struct planning *pl)
 	return text ? text : "no other pool can be asked now";
 }
 
+static bool asks_more(const struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++)
+		if (pl->pools[i].share > pl->pools[i].waiting)
+			return true;
+	return false;
+}
+
 static void say_given_up(struct planning *pl)
 {
 	for (size_t i = 0; i < pl->n_pools; i++) {
@@ -76,6 +84,23 @@ static void say_foreign(struct planning *pl)
 	}
 }
 
+static void say_replaced(struct planning *pl)
+{
+	const char *text = NULL;
+
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		const struct pool_plan *p = &pl->pools[i];
+
+		if (p->seen->n_lost > 0 && p->lost > 0)
+			text = arena_printf(pl->arena, "%s%s%" PRId32 " of %s", text ? text : "", text ? ", " : "",
+			                    p->lost, p->spec->name);
+	}
+	if (text && asks_more(pl))
+		say(pl, true, "ReplacingInstances",
+		    arena_printf(pl->arena, "%s are on nodes that are gone, unreachable or being removed; %s", text,
+		                 asked_instead(pl)));
+}
+
 static void say_scaled(struct planning *pl)
 {
 	const struct endpoint_status *was = &pl->e->status, *is = &pl->out->status;
@@ -115,9 +140,11 @@ void events_report(struct planning *pl)
 	say_given_up(pl);
 	say_recovered(pl);
 	say_moves(pl);
+	say_replaced(pl);
 	say_condition(pl, COND_MODEL_MISSING, NULL);
 	if (!pl->out->status.conditions[COND_MODEL_MISSING].status)
 		say_condition(pl, COND_STALLED, NULL);
 	say_condition(pl, COND_INSUFFICIENT_CAPACITY, "InsufficientCapacity");
+	say_condition(pl, COND_STARTUP_FAILED, "StartupFailed");
 	say_phase(pl);
 }

@@ -5,7 +5,7 @@
  * loan goes down, whatever it is for. */
 static bool walks_here(const struct pool_plan *p)
 {
-	return (p->given_up || (pool_waits(p) && !p->probes)) &&
+	return (p->given_up || (pool_waits(p) && !p->probes && pool_room(p) > 0)) &&
 	       (p->lends || p->seen->want > p->spec->min_instances);
 }
 
@@ -67,6 +67,25 @@ static bool probes_instead(struct planning *pl, struct pool_plan *p)
  * there is nothing to lose by asking without a probe. */
 enum asking { ASK_MINIMUM, ASK_ROOM, ASK_LENDERS, ASK_ALL };
 
+/* For each pool that has one, in a pool below it, else in any other; never where instances do not start either. */
+static void ask_substitutes(struct planning *pl, int32_t missing)
+{
+	for (size_t i = 0; i < pl->n_pools && missing > 0; i++) {
+		if (!pl->pools[i].has_substitute)
+			continue;
+		for (size_t k = 1; k < pl->n_pools; k++) {
+			struct pool_plan *p = &pl->pools[(i + k) % pl->n_pools];
+
+			if (!pool_usable(p) || p->failed > 0 || p->lends || p->probes || pool_room(p) <= 0 ||
+			    probe_needed(pl, p))
+				continue;
+			p->share++;
+			missing--;
+			break;
+		}
+	}
+}
+
 static int32_t ask(struct planning *pl, size_t from, enum asking what, int32_t unmet)
 {
 	for (size_t i = from; i < pl->n_pools && unmet > 0; i++) {
@@ -102,6 +121,36 @@ static int32_t surge_of(const struct planning *pl, const struct pool_plan *p)
 	return min_i32(more, p->seen->why.on_the_way);
 }
 
+/* A lost instance serves, or may come back, until enough others are Ready. Nor does it go while some wait or start beside
+ * it: the ReplicaSet controller would take these first. For the same reason no other goes where one is kept. */
+static void keep_lost(struct planning *pl)
+{
+	bool enough = pl->ready + pl->rollout.old_keep >= pl->desired;
+
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		struct pool_plan *p = &pl->pools[i];
+
+		if (pl->desired > 0 && (!enough || p->target > p->ready))
+			p->keep_lost = p->lost;
+	}
+}
+
+/* Those that do not start are the first when less is wanted. Returns what is left of the surplus. */
+static int32_t failed_go(struct planning *pl, int32_t *due, int32_t surplus)
+{
+	for (size_t i = pl->n_pools; i-- > 0;) {
+		struct pool_plan *p = &pl->pools[i];
+
+		if (p->keep_lost > 0)
+			continue;
+		due[i] = min_i32(p->failed, surplus);
+		surplus -= due[i];
+		if (p->has_substitute && due[i] == p->failed)
+			pl->substitutes--;
+	}
+	return surplus;
+}
+
 /* Not while too few serve, unless it is the user who wants less: one that is not Ready for a moment would go for one that
  * only loads. From the lowest priority upwards, down to the minimum of each, and only then below these. What serves goes
  * only as far as enough others do; what is due there but still serves is not taken from a better pool instead. */
@@ -112,11 +161,14 @@ static void remove_surplus(struct planning *pl)
 	int32_t spare_ready = max_i32(0, pl->ready + pl->rollout.old_keep - pl->desired);
 	int32_t due[ENDPOINT_MAX_POOLS] = {0};
 
+	if (scaled_in(pl))
+		surplus = failed_go(pl, due, surplus);
+	surplus = max_i32(0, surplus - pl->substitutes);
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = pl->n_pools; i-- > 0;) {
 			const struct pool_plan *p = &pl->pools[i];
 			int32_t stays = pass == 0 ? min_i32(p->bound, p->spec->min_instances) : 0;
-			int32_t more = min_i32(p->bound - due[i] - stays, surplus);
+			int32_t more = max_i32(0, min_i32(p->bound - due[i] - stays, surplus));
 
 			due[i] += more;
 			surplus -= more;
@@ -126,6 +178,8 @@ static void remove_surplus(struct planning *pl)
 		int32_t starting = min_i32(p->bound - p->ready, due[i]);
 		int32_t serving = min_i32(due[i] - starting, spare_ready);
 
+		if (p->keep_lost > 0)
+			continue;
 		/* The ReplicaSet controller takes those that wait first, so no surge can stay here. */
 		if (starting + serving > 0) {
 			p->surge = 0;
@@ -164,10 +218,13 @@ static void keep_old(struct planning *pl)
 
 void fill(struct planning *pl)
 {
-	int32_t unmet = max_i32(0, pl->rollout.new_target - pl->bound);
+	int32_t unmet = max_i32(0, pl->rollout.new_target + pl->substitutes - pl->bound);
 	size_t start = walk_start(pl);
+	int32_t substitutes;
 
 	unmet = keep_waiting(pl, unmet);
+	substitutes = min_i32(unmet, pl->substitutes);
+	unmet -= substitutes;
 	unmet = ask(pl, start, ASK_MINIMUM, unmet);
 	unmet = ask(pl, start, ASK_ROOM, unmet);
 	unmet = ask(pl, start, ASK_LENDERS, unmet);
@@ -175,6 +232,7 @@ void fill(struct planning *pl)
 	unmet = ask(pl, 0, ASK_ROOM, unmet); /* the walk is over: the next one begins at the top */
 	unmet = ask(pl, 0, ASK_ALL, unmet);
 	pl->unmet = unmet;
+	ask_substitutes(pl, substitutes);
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
@@ -185,6 +243,7 @@ void fill(struct planning *pl)
 
 void scale_in(struct planning *pl)
 {
+	keep_lost(pl);
 	remove_surplus(pl);
 	keep_old(pl);
 }

@@ -3,14 +3,18 @@
 #include "plan/plan.h"
 #include "plan/rollout.h"
 
-/* A pool during one plan. Counts are effective: a count that was lowered holds, though the pods may still be there. */
+/* A pool during one plan. Counts are effective: a count that was lowered holds, though the pods may still be there. What is
+ * bound, Ready, waiting or targeted does not include the lost, which are part of the Deployment's count all the same. */
 struct pool_plan {
 	const struct endpoint_pool *spec;
 	const struct plan_pool_seen *seen;
 	const struct pool_status *was; /* NULL: not remembered */
 	int32_t bound, ready, waiting;
-	bool open;     /* breaker: not to be asked now */
-	bool given_up; /* its waiting instances go elsewhere, decided just now */
+	int32_t lost, lost_ready;
+	int32_t failed;      /* of those bound: were not Ready in time */
+	bool has_substitute; /* one of these stands in another pool as well */
+	bool open;           /* breaker: not to be asked now */
+	bool given_up;       /* its waiting instances go elsewhere, decided just now */
 	bool
 		lends; /* full of our own older instances: its demand goes to a pool below for now, no breaker opens */
 	bool probes; /* asked for one instance on trial */
@@ -21,7 +25,8 @@ struct pool_plan {
 	int32_t share;          /* waiting instances it is given */
 	int32_t
 		surge; /* more that wait there, known to get a node or on trial: they stay, and count for nothing */
-	int32_t target; /* replicas */
+	int32_t target;    /* replicas ... */
+	int32_t keep_lost; /* ... and as many of the lost */
 	struct pool_status status;
 };
 
@@ -36,6 +41,8 @@ struct planning {
 	int32_t desired;
 	int32_t bound, ready;         /* of the wanted revisions */
 	int32_t old_bound, old_ready; /* of everything else */
+	int32_t lost, lost_ready;
+	int32_t substitutes; /* asked for beyond what is wanted, for instances that do not start */
 	struct rollout_output rollout;
 	int32_t *old_target;
 	int32_t unmet; /* demand that no pool takes now */
@@ -92,14 +99,15 @@ bool breaker_forgotten(const struct planning *pl, const struct pool_plan *p);
 void probe_resume(struct planning *pl);
 /* Did a timeout open its breaker, and nothing has bound since? Then it is asked for one instance before it gets a demand. */
 bool probe_needed(const struct planning *pl, const struct pool_plan *p);
-/* After fill(): where all is well, a better pool is asked for one of a worse one's. */
+/* After scale_in(): where all is well, a better pool is asked for one of a worse one's; and one that an update has lent to
+ * a worse pool goes back. */
 void rebalance(struct planning *pl);
 
 /* fill.c: rules 1 and 3. Sets share, surge, target and unmet. */
 void fill(struct planning *pl);
 /* Does the user want less than the status remembers? */
 bool scaled_in(const struct planning *pl);
-/* Rule 5: target becomes less where more is bound than wanted; sets old_target. */
+/* Rules 5 and 7: target becomes less where more is bound than wanted; sets old_target and keep_lost. */
 void scale_in(struct planning *pl);
 
 /* status.c: pool states, phase, conditions, wake-up. */

@@ -3,6 +3,9 @@
 #include "base/mem.h"
 #include "plan/classify.h"
 
+/* Pods and nodes are watched one by one. */
+#define VIEWS_APART_MS (30 * MS_PER_S)
+
 enum taint_weight { TAINT_NONE, TAINT_OTHER, TAINT_CORDON, TAINT_PASSING, TAINT_DOOM };
 
 /* Taints that tell what the node is going through, as opposed to what it is kept for. "x/" is any key of x,
@@ -141,6 +144,13 @@ enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, 
 	if (n->unschedulable || taint == TAINT_CORDON)
 		return NODESTATE_CORDONED;
 	return is_emptied(n, asked) ? NODESTATE_EMPTIED : NODESTATE_USABLE;
+}
+
+bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now)
+{
+	if (n == NULL)
+		return now.ms - bound_since.ms > VIEWS_APART_MS;
+	return n->ready != TRI_TRUE || wall_is_set(n->meta.deleted) || heaviest_taint(n) == TAINT_DOOM;
 }
 
 bool nodestate_returns(const struct node *n, struct nodestate_asked asked, struct wall now)

@@ -11,6 +11,25 @@ int32_t plan_desired(const struct endpoint *e)
 	return e->status.present ? e->status.desired : 1;
 }
 
+static void count_pool(struct planning *pl, struct pool_plan *p)
+{
+	const struct plan_pool_seen *seen = p->seen;
+
+	p->bound = min_i32(seen->bound, seen->want);
+	p->ready = min_i32(seen->ready, seen->want);
+	p->lost = min_i32((int32_t)seen->n_lost, seen->want - p->bound);
+	for (size_t i = 0; i < seen->n_lost; i++)
+		p->lost_ready += seen->lost[i]->ready;
+	p->lost_ready = min_i32(p->lost_ready, p->lost);
+	p->waiting = seen->want - p->bound - p->lost;
+	/* Where less is asked than is bound, those that do not start are taken for gone. */
+	p->failed = max_i32(0, seen->startup.failed - (seen->bound - p->bound));
+	p->failed = min_i32(p->failed, p->bound - p->ready);
+	pl->bound += p->bound;
+	pl->ready += p->ready;
+	pl->lost += p->lost;
+}
+
 static void count(struct planning *pl)
 {
 	pl->n_pools = pl->e->spec.n_pools;
@@ -20,11 +39,7 @@ static void count(struct planning *pl)
 		p->spec = &pl->e->spec.pools[i];
 		p->seen = &pl->in->pools[i];
 		p->was = endpoint_status_pool(&pl->e->status, p->spec->name);
-		p->bound = min_i32(p->seen->bound, p->seen->want);
-		p->ready = min_i32(p->seen->ready, p->seen->want);
-		p->waiting = p->seen->want - p->bound;
-		pl->bound += p->bound;
-		pl->ready += p->ready;
+		count_pool(pl, p);
 	}
 	for (size_t i = 0; i < pl->in->n_old; i++) {
 		const struct plan_old_seen *o = &pl->in->old[i];
@@ -44,9 +59,13 @@ bool is_old_of(const struct plan_old_seen *o, const struct pool_plan *p)
 
 bool older_makes_room(const struct planning *pl, const struct pool_plan *p)
 {
-	for (size_t i = 0; i < pl->in->n_old; i++)
-		if (is_old_of(&pl->in->old[i], p) && pl->in->old[i].want < pl->in->old[i].bound)
+	for (size_t i = 0; i < pl->in->n_old; i++) {
+		const struct plan_old_seen *o = &pl->in->old[i];
+
+		/* One that is not Ready is not kept: it goes with this plan. */
+		if (is_old_of(o, p) && min_i32(o->want, o->ready) < o->bound)
 			return true;
+	}
 	return false;
 }
 
@@ -62,6 +81,18 @@ static void find_lenders(struct planning *pl)
 
 		p->lends = behind && room_below && !older_makes_room(pl, p);
 		room_below = room_below || (pool_usable(p) && !behind && pool_room(p) > 0);
+	}
+}
+
+/* One for each pool whose template does not start, as the others of its instances may fare no better. While older instances
+ * serve, the update waits instead. */
+static void find_substituted(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		struct pool_plan *p = &pl->pools[i];
+
+		p->has_substitute = pl->e->spec.lends_failed && p->failed > 0 && pl->old_bound == 0;
+		pl->substitutes += p->has_substitute;
 	}
 }
 
@@ -97,7 +128,34 @@ static void close_where_room_is_made(struct planning *pl)
 
 static void add_step(struct planning *pl, enum plan_step_type type, size_t index, int32_t from, int32_t to)
 {
-	pl->out->steps[pl->out->n_steps++] = (struct plan_step){type, index, from, to};
+	pl->out->steps[pl->out->n_steps++] = (struct plan_step){type, index, from, to, NULL};
+}
+
+static void add_pod_step(struct planning *pl, enum plan_step_type type, const struct pod *pod)
+{
+	pl->out->steps[pl->out->n_steps++] = (struct plan_step){.type = type, .pod = pod};
+}
+
+static int32_t replicas(const struct pool_plan *p)
+{
+	return p->target + p->keep_lost;
+}
+
+/* Rule 8: those on a lost node go before the others that are as Ready. */
+static void add_victims(struct planning *pl, const struct pool_plan *p)
+{
+	for (size_t i = 0; i < p->seen->n_lost && p->keep_lost == 0; i++)
+		if (!str_eq(p->seen->lost[i]->deletion_cost, DELETION_COST_FIRST))
+			add_pod_step(pl, PLAN_FIRST_TO_GO, p->seen->lost[i]);
+}
+
+static size_t count_lost(const struct planning *pl)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pl->n_pools; i++)
+		n += pl->pools[i].seen->n_lost;
+	return n;
 }
 
 /* What serves or will serve first, what goes after it: a crash in between leaves too many, never too few. */
@@ -105,14 +163,16 @@ static void add_steps(struct planning *pl)
 {
 	const struct plan_input *in = pl->in;
 
-	pl->out->steps = arena_calloc(pl->arena, 2 * pl->n_pools + 2 * in->n_old + 1, sizeof(*pl->out->steps));
+	pl->out->steps =
+		arena_calloc(pl->arena, 2 * pl->n_pools + 2 * in->n_old + count_lost(pl) + in->n_grown + 1,
+	                 sizeof(*pl->out->steps));
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		const struct pool_plan *p = &pl->pools[i];
 
 		if (!p->seen->exists && !p->seen->blocked && p->target > 0)
 			add_step(pl, PLAN_CREATE, i, 0, p->target);
-		else if (p->seen->exists && p->target > p->seen->want)
-			add_step(pl, PLAN_SCALE, i, p->seen->want, p->target);
+		else if (p->seen->exists && replicas(p) > p->seen->want)
+			add_step(pl, PLAN_SCALE, i, p->seen->want, replicas(p));
 	}
 	for (size_t i = 0; i < in->n_old; i++)
 		if (pl->old_target[i] < in->old[i].want)
@@ -120,8 +180,10 @@ static void add_steps(struct planning *pl)
 	for (size_t i = pl->n_pools; i-- > 0;) {
 		const struct pool_plan *p = &pl->pools[i];
 
-		if (p->seen->exists && p->target < p->seen->want)
-			add_step(pl, PLAN_SCALE, i, p->seen->want, p->target);
+		if (!p->seen->exists || replicas(p) >= p->seen->want)
+			continue;
+		add_victims(pl, p);
+		add_step(pl, PLAN_SCALE, i, p->seen->want, replicas(p));
 	}
 	/* Every pool's Deployment is there from the start, so that a fallback is one small write. */
 	for (size_t i = 0; i < pl->n_pools; i++) {
@@ -133,19 +195,27 @@ static void add_steps(struct planning *pl)
 	for (size_t i = 0; i < in->n_old; i++)
 		if (in->old[i].want == 0 && !in->old[i].pods_left)
 			add_step(pl, PLAN_DELETE_OLD, i, 0, 0);
+	for (size_t i = 0; i < in->n_grown; i++)
+		add_pod_step(pl, PLAN_UNPROTECT, in->grown[i]);
 }
 
 /* The counts as they are once the steps are done; a status made of these stays the same in the next plan. */
 static void settle_counts(struct planning *pl)
 {
-	pl->bound = pl->ready = pl->old_bound = pl->old_ready = 0;
+	pl->bound = pl->ready = pl->old_bound = pl->old_ready = pl->lost = pl->lost_ready = 0;
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
+		p->failed = max_i32(0, p->failed - max_i32(0, p->bound - p->target));
 		p->bound = min_i32(p->bound, p->target);
 		p->ready = min_i32(p->ready, p->target);
+		p->failed = min_i32(p->failed, p->bound - p->ready);
+		p->lost = p->keep_lost;
+		p->lost_ready = min_i32(p->lost_ready, p->lost);
 		pl->bound += p->bound;
 		pl->ready += p->ready;
+		pl->lost += p->lost;
+		pl->lost_ready += p->lost_ready;
 	}
 	for (size_t i = 0; i < pl->in->n_old; i++) {
 		pl->old_bound += min_i32(pl->in->old[i].bound, pl->old_target[i]);
@@ -166,8 +236,9 @@ static void check(const struct planning *pl)
 		total += p->target;
 		surge += p->surge;
 	}
-	/* More than asked only where it serves until something better does, where a node is on its way, or on trial. */
-	assert(total <= max_i32(pl->rollout.new_target, pl->bound) + surge);
+	/* More than asked only where it serves until something better does, in place of one that does not start, where a node is
+	 * on its way, or on trial. */
+	assert(total <= max_i32(pl->rollout.new_target + pl->substitutes, pl->bound) + surge);
 }
 
 void plan(const struct plan_input *in, struct wall now, struct arena *a, struct plan_output *ret)
@@ -185,6 +256,7 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	for (size_t i = 0; i < pl->n_pools; i++)
 		breaker_decide(pl, &pl->pools[i]);
 	find_lenders(pl);
+	find_substituted(pl);
 	probe_resume(pl);
 	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, false}, &pl->rollout);
 	fill(pl);

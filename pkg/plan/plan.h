@@ -3,22 +3,27 @@
  * run this one. Its memory is the endpoint's status, given in and given back.
  *
  * Rules (numbers as in docs/design/planner.md): 1 fill, 2 move on, 3 the walk, 4 trying again, 5 scale-in, 6 rebalance,
- * 7 late. */
+ * 7 late and lost, 8 victims. */
 #include "api/endpoint.h"
 #include "base/arena.h"
 #include "plan/classify.h"
+#include "plan/startup.h"
 
 /* What is seen of one pool's Deployment of the wanted revision. */
 struct plan_pool_seen {
-	const char *deployment;     /* its name; NULL when that is not known (no Model) and none is there */
-	bool exists;                /* the Deployment is there */
-	int32_t want;               /* its spec.replicas; 0 when it is not there */
-	int32_t asked;              /* what we last asked of it, or saw there; -1: not known */
-	int32_t bound, ready;       /* its pods on a node and not leaving / of those, Ready */
-	struct wall last_bind;      /* the newest binding of its pods; not set if none */
-	struct wall oldest_wait;    /* creation of the oldest pod without a node; not set if none */
-	struct classify_output why; /* of want - bound */
-	struct wall node_ready;     /* the newest moment at which a node of this pool turned Ready */
+	const char *deployment; /* its name; NULL when that is not known (no Model) and none is there */
+	bool exists;            /* the Deployment is there */
+	int32_t want;           /* its spec.replicas; 0 when it is not there */
+	int32_t asked;          /* what we last asked of it, or saw there; -1: not known */
+	int32_t bound, ready;   /* its pods on a node that lasts and not leaving / of those, Ready */
+	const struct pod *const
+		*lost; /* its pods on nodes that do not last (nodestate_loses()); sorted by name */
+	size_t n_lost;
+	struct startup_output startup; /* of those bound and not Ready */
+	struct wall last_bind;         /* the newest binding of its pods; not set if none */
+	struct wall oldest_wait;       /* creation of the oldest pod without a node; not set if none */
+	struct classify_output why;    /* of want - bound */
+	struct wall node_ready;        /* the newest moment at which a node of this pool turned Ready */
 	bool provides_nodes;
 	const char *
 		blocked; /* a sentence: the pool cannot be used (Model missing, template refused, name taken); NULL if it can */
@@ -40,6 +45,9 @@ struct plan_input {
 	struct plan_pool_seen pools[ENDPOINT_MAX_POOLS]; /* one per spec.pools, same order */
 	const struct plan_old_seen *old;
 	size_t n_old;
+	const struct pod *const
+		*grown; /* Ready instances of any revision that are still protected; sorted by name */
+	size_t n_grown;
 	/* Trouble of the endpoint as a whole that only a person can mend (its Service's name is taken): Stalled with this reason
 	 * (CamelCase, static) and sentence. NULL: none. */
 	const char *trouble_reason, *trouble;
@@ -49,12 +57,15 @@ enum plan_step_type {
 	PLAN_CREATE, /* the pool's Deployment, with `to` replicas */
 	PLAN_SCALE,  /* spec.replicas from `from` to `to` */
 	PLAN_SCALE_OLD,
-	PLAN_DELETE_OLD, /* at 0 and without pods */
+	PLAN_DELETE_OLD,  /* at 0 and without pods */
+	PLAN_FIRST_TO_GO, /* the pod gets the lowest deletion cost */
+	PLAN_UNPROTECT,   /* the pod loses the marks that it was born with */
 };
 struct plan_step {
 	enum plan_step_type type;
 	size_t index; /* into pools or old */
 	int32_t from, to;
+	const struct pod *pod; /* FIRST_TO_GO, UNPROTECT */
 };
 
 struct plan_event {

@@ -34,17 +34,23 @@ void probe_resume(struct planning *pl)
 	}
 }
 
-static bool is_calm(const struct planning *pl)
+/* Every instance that is wanted serves, and nothing is asked, replaced or removed. */
+static bool all_serve(const struct planning *pl)
 {
-	const struct condition *was = &pl->e->status.conditions[COND_RECONCILING];
-
-	if (!was->present || was->status || pl->unmet > 0 || pl->old_bound > 0 || pl->bound != pl->desired ||
+	if (pl->unmet > 0 || pl->substitutes > 0 || pl->lost > 0 || pl->bound != pl->desired ||
 	    pl->ready != pl->desired)
 		return false;
 	for (size_t i = 0; i < pl->n_pools; i++)
 		if (pl->pools[i].waiting > 0 || pl->pools[i].target != pl->pools[i].bound)
 			return false;
 	return true;
+}
+
+static bool is_calm(const struct planning *pl)
+{
+	const struct condition *was = &pl->e->status.conditions[COND_RECONCILING];
+
+	return was->present && !was->status && pl->old_bound == 0 && all_serve(pl);
 }
 
 static bool serves_below(const struct planning *pl, const struct pool_plan *p)
@@ -55,27 +61,66 @@ static bool serves_below(const struct planning *pl, const struct pool_plan *p)
 	return false;
 }
 
+/* Does the last of its older instances go, or end, now? */
+static bool older_is_over(const struct planning *pl, const struct pool_plan *p)
+{
+	bool ends = false;
+
+	for (size_t i = 0; i < pl->in->n_old; i++) {
+		const struct plan_old_seen *o = &pl->in->old[i];
+
+		if (!is_old_of(o, p))
+			continue;
+		if (pl->old_target[i] > 0)
+			return false;
+		ends = ends || o->want > 0 || o->pods_left;
+	}
+	return ends;
+}
+
+static bool can_move_to(const struct planning *pl, const struct pool_plan *p)
+{
+	return pool_usable(p) && pool_room(p) > 0 && serves_below(pl, p);
+}
+
+static void move_to(struct pool_plan *p)
+{
+	p->probes = p->moves = true;
+	p->surge = 1;
+	p->target++;
+}
+
+/* The end of an update: the room of the last older instance of a pool is for the one that it has lent. */
+static bool return_loan(struct planning *pl)
+{
+	if (pl->rollout.old_keep > 0 || !all_serve(pl))
+		return false;
+	for (size_t i = 0; i < pl->n_pools; i++)
+		if (can_move_to(pl, &pl->pools[i]) && older_is_over(pl, &pl->pools[i])) {
+			move_to(&pl->pools[i]);
+			return true;
+		}
+	return false;
+}
+
 /* The best pool that can be asked and has worse ones that serve, once all has been well for a while: a fleet is never all
  * new at once. */
 void rebalance(struct planning *pl)
 {
 	struct wall due;
 
-	if (!pl->e->spec.rebalance_active || !is_calm(pl))
+	if (return_loan(pl) || !pl->e->spec.rebalance_active || !is_calm(pl))
 		return;
 	due = wall_add(pl->e->status.conditions[COND_RECONCILING].since, pl->e->spec.retry_after_ms);
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
-		if (!pool_usable(p) || pool_room(p) <= 0 || !serves_below(pl, p))
+		if (!can_move_to(pl, p))
 			continue;
-		if (pl->now.ms < due.ms) {
+		if (pl->now.ms < due.ms)
 			p->moves_at = due;
-			return;
-		}
-		p->probes = p->moves = true;
-		p->surge = 1;
-		p->target++;
+		else
+			move_to(p);
 		return;
 	}
 }

@@ -35,6 +35,15 @@ static bool same_conditions(const struct endpoint_status *was, const struct endp
 	return true;
 }
 
+/* An instance may be protected for a moment longer. */
+static bool steps_may_wait(const struct plan_output *out)
+{
+	for (size_t i = 0; i < out->n_steps; i++)
+		if (out->steps[i].type != PLAN_UNPROTECT)
+			return false;
+	return true;
+}
+
 bool only_progress(const struct planning *pl)
 {
 	const struct endpoint_status *was = &pl->e->status, *is = &pl->out->status;
@@ -45,5 +54,5 @@ bool only_progress(const struct planning *pl)
 	for (size_t i = 0; i < is->n_pools; i++)
 		if (!same_memory(&pl->pools[i]))
 			return false;
-	return pl->out->n_steps == 0 && pl->out->n_events == 0;
+	return steps_may_wait(pl->out) && pl->out->n_events == 0;
 }

@@ -19,7 +19,7 @@ static enum pool_state state_of(const struct pool_plan *p)
 		return p->probes ? POOL_PROBING : POOL_WAITING;
 	if (p->ready < p->target)
 		return POOL_STARTING;
-	return p->target > 0 ? POOL_READY : POOL_IDLE;
+	return p->target + p->lost > 0 ? POOL_READY : POOL_IDLE;
 }
 
 static struct wall earlier(struct wall a, struct wall b)
@@ -45,6 +45,16 @@ static void report_waiting(struct pool_plan *p)
 	s->deadline = earlier(p->seen->why.deadline, p->window_end);
 }
 
+static void report_starting(struct pool_plan *p)
+{
+	const struct startup_output *seen = &p->seen->startup;
+
+	if (seen->reason == REASON_NONE)
+		return;
+	p->status.reason = seen->reason;
+	p->status.message = seen->message;
+}
+
 /* What it was given up for does not count once it can be asked again: the Model or template is another one by then. */
 static void report_blocked_pool(struct pool_plan *p)
 {
@@ -64,13 +74,15 @@ static void report_pool(struct planning *pl, struct pool_plan *p)
 	s->instance_type = p->spec->instance_type;
 	s->model_name = p->spec->model_name;
 	s->priority = p->spec->priority;
-	s->desired = p->target;
-	s->current = p->ready;
-	s->starting = p->bound - p->ready;
+	s->desired = p->target + p->lost;
+	s->current = p->ready + p->lost_ready;
 	s->waiting = p->target - p->bound;
+	s->starting = s->desired - s->waiting - s->current;
 	s->state = state_of(p);
 	if (s->state == POOL_WAITING || s->state == POOL_PROBING)
 		report_waiting(p);
+	else if (s->state == POOL_STARTING)
+		report_starting(p);
 	if (p->seen->blocked && s->state != POOL_BACK_OFF)
 		report_blocked_pool(p);
 	s->since = same_state(p) ? p->was->since : breaker_since(pl, p);
@@ -89,6 +101,7 @@ static void report_wake(struct planning *pl)
 
 		look_again(pl, p->status.next_retry);
 		look_again(pl, p->moves_at);
+		look_again(pl, p->seen->startup.deadline);
 		if (p->status.state == POOL_WAITING || p->status.state == POOL_PROBING) {
 			look_again(pl, p->seen->why.deadline);
 			look_again(pl, p->window_end);
@@ -117,8 +130,9 @@ static const char *summary(struct planning *pl)
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		const struct pool_plan *p = &pl->pools[i];
 
-		if (p->ready > 0 || p->target > 0)
-			text = join(pl, text, " ", arena_printf(pl->arena, "%s=%" PRId32, pool_label(pl, i), p->ready));
+		if (p->status.current > 0 || p->target > 0)
+			text = join(pl, text, " ",
+			            arena_printf(pl->arena, "%s=%" PRId32, pool_label(pl, i), p->status.current));
 	}
 	if (pl->old_ready > 0)
 		text = join(pl, text, " ", arena_printf(pl->arena, "older=%" PRId32, pl->old_ready));
@@ -148,14 +162,14 @@ static bool updating(const struct planning *pl)
 static bool on_the_way(const struct planning *pl)
 {
 	for (size_t i = 0; i < pl->n_pools; i++)
-		if (pl->pools[i].target > 0)
+		if (pl->pools[i].target > pl->pools[i].failed)
 			return true;
 	return false;
 }
 
 static int32_t ready_now(const struct planning *pl)
 {
-	return pl->ready + pl->old_ready;
+	return pl->ready + pl->lost_ready + pl->old_ready;
 }
 
 static enum endpoint_phase phase(const struct planning *pl)
@@ -209,8 +223,13 @@ static const char *pool_clause(struct planning *pl, size_t i)
 	if (p->status.waiting > 0)
 		return arena_printf(pl->arena, "%" PRId32 " wait for %s: %s", p->status.waiting, label,
 		                    p->status.message);
+	if (p->lost > 0)
+		return arena_printf(pl->arena, "%" PRId32 " on %s are being replaced: their nodes do not last",
+		                    p->lost, label);
 	if (p->status.starting > 0)
-		return arena_printf(pl->arena, "%" PRId32 " starting on %s", p->status.starting, label);
+		return arena_printf(pl->arena, "%" PRId32 " starting on %s%s%s", p->status.starting, label,
+		                    p->seen->startup.message ? ": " : "",
+		                    p->seen->startup.message ? p->seen->startup.message : "");
 	return NULL;
 }
 
@@ -275,6 +294,14 @@ static int32_t starting_of(const struct pool_plan *p)
 	return p->status.starting;
 }
 
+static const struct pool_plan *first_failed(const struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++)
+		if (pl->pools[i].failed > 0)
+			return &pl->pools[i];
+	return NULL;
+}
+
 static const char *unready_reason(const struct planning *pl)
 {
 	if (pl->unmet > 0 && first_blocked(pl, COND_MODEL_MISSING))
@@ -285,7 +312,7 @@ static const char *unready_reason(const struct planning *pl)
 		return "InsufficientCapacity";
 	if (total(pl, waiting_of) > 0)
 		return "WaitingForCapacity";
-	return "InstancesStarting";
+	return first_failed(pl) ? "StartupFailed" : "InstancesStarting";
 }
 
 static void report_ready(struct planning *pl)
@@ -293,7 +320,7 @@ static void report_ready(struct planning *pl)
 	int32_t ready = ready_now(pl);
 	bool all = ready >= pl->desired;
 	bool busy = !all || total(pl, waiting_of) > 0 || total(pl, starting_of) > 0 || updating(pl) ||
-	            pl->bound > pl->desired || ready > pl->desired;
+	            pl->bound > pl->desired || ready > pl->desired || pl->lost > 0;
 
 	set_condition(pl, COND_READY, all, all ? "AllInstancesReady" : unready_reason(pl), ready_message(pl));
 	if (busy)
@@ -364,6 +391,26 @@ static void report_capacity(struct planning *pl)
 		set_condition(pl, COND_ON_FALLBACK, false, "FirstChoiceServes", "no instance runs on a fallback");
 }
 
+static void report_startup(struct planning *pl)
+{
+	const struct pool_plan *first = first_failed(pl);
+	const char *text = "";
+
+	if (!first) {
+		set_condition(pl, COND_STARTUP_FAILED, false, "InstancesStart", "no instance took too long to start");
+		return;
+	}
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		const struct pool_plan *p = &pl->pools[i];
+
+		if (p->failed > 0)
+			text = join(pl, text, "; ",
+			            arena_printf(pl->arena, "%s: %" PRId32 " not Ready in time: %s", pool_label(pl, i),
+			                         p->failed, p->seen->startup.message));
+	}
+	set_condition(pl, COND_STARTUP_FAILED, true, pool_reason_name(first->seen->startup.reason), text);
+}
+
 void status_report(struct planning *pl)
 {
 	struct endpoint_status *s = &pl->out->status;
@@ -387,7 +434,8 @@ void status_report(struct planning *pl)
 	report_ready(pl);
 	report_blocked(pl);
 	report_capacity(pl);
+	report_startup(pl);
 	if (s->phase == PHASE_FAILED)
-		s->failure_reason = s->conditions[COND_READY].message;
+		s->failure_reason = s->conditions[first_failed(pl) ? COND_STARTUP_FAILED : COND_READY].message;
 	report_wake(pl);
 }

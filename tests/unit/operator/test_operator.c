@@ -101,6 +101,8 @@ static int setup(void **state)
 	f->autoscaler = NODE_AUTOSCALER_NONE;
 	api_init(&f->api, &web);
 	f->timer = loop_timer_new(loop, on_tick, f);
+	api_put(&f->api, KIND_NODE,
+	        api_json("{'metadata':{'name':'n'},'status':{'conditions':[{'type':'Ready','status':'True'}]}}"));
 	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
 	put_endpoint(f, "'instanceCount':3,", TWO_TYPES);
 	return 0;
@@ -162,6 +164,16 @@ static void put_serving(struct fixture *f, const char *name, const char *pool)
 {
 	put_pod(f, name, pool, "'nodeName':'n'",
 	        BOUND ",{'type':'Ready','status':'True','lastTransitionTime':'2026-11-25T10:00:02Z'}");
+}
+
+/* It got its node just now. */
+static void put_starting(struct fixture *f, const char *name, const char *pool)
+{
+	char now[WALL_RFC3339_SIZE];
+	wall_format(wall_now(), now);
+	CLEANUP_FREE char *bound =
+		xasprintf("{'type':'PodScheduled','status':'True','lastTransitionTime':'%s'}", now);
+	put_pod(f, name, pool, "'nodeName':'n'", bound);
 }
 
 /* Long enough ago to be definite. */
@@ -546,9 +558,9 @@ static void test_progress_is_told_once_a_second(void **state)
 	start(f);
 	expect(f, created);
 	int64_t bound_ms = loop_now(loop).ms;
-	put_pod(f, "a", "p5", "'nodeName':'n'", BOUND);
+	put_starting(f, "a", "p5");
 	expect(f, "");
-	put_pod(f, "b", "p5", "'nodeName':'n'", BOUND);
+	put_starting(f, "b", "p5");
 	run_for(f, PATIENCE_MS, "status");
 	assert_in_range(loop_now(loop).ms - bound_ms, 1000, PATIENCE_MS - 1);
 	expect(f, "status");

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <cmocka.h>
+#include "api/names.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
@@ -22,6 +23,8 @@ struct seen {
 	struct plan_pool_seen pools[ENDPOINT_MAX_POOLS];
 	struct plan_old_seen old[MAX_OLD];
 	size_t n_old;
+	const struct pod *const *grown;
+	size_t n_grown;
 };
 
 struct story {
@@ -87,6 +90,40 @@ static void read_why(struct story *s, const json_t *o, struct classify_output *w
 		why->message = reason;
 }
 
+/* [{name: p5-a, ready: true, marked: true}] */
+static const struct pod *const *read_pods(struct story *s, const json_t *list, size_t *ret_n)
+{
+	const struct pod **pods = arena_calloc(&s->arena, json_array_size(list) + 1, sizeof(*pods));
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o) {
+		struct pod *p = arena_calloc(&s->arena, 1, sizeof(*p));
+
+		p->meta.name = text_of(s, o, "name");
+		p->ready = json_is_true(json_object_get(o, "ready"));
+		if (json_is_true(json_object_get(o, "marked")))
+			p->deletion_cost = DELETION_COST_FIRST;
+		pods[i] = p;
+	}
+	*ret_n = json_array_size(list);
+	return pods;
+}
+
+static void read_startup(struct story *s, const json_t *o, struct startup_output *ret)
+{
+	const char *reason = json_string_value(json_object_get(o, "reason"));
+
+	*ret = (struct startup_output){0};
+	if (!o)
+		return;
+	if (reason && !pool_reason_parse(reason, &ret->reason))
+		fail_msg("%s: no such reason: %s", s->file, reason);
+	read_count(o, "failed", &ret->failed);
+	ret->deadline = moment(o, "deadline");
+	ret->message = text_of(s, o, "message");
+}
+
 static void read_blocked(struct story *s, const json_t *o, struct plan_pool_seen *p)
 {
 	const json_t *blocked = json_object_get(o, "blocked");
@@ -118,6 +155,9 @@ static void read_pool(struct story *s, const json_t *o, struct plan_pool_seen *p
 	if (json_object_get(o, "nodeReady"))
 		p->node_ready = moment(o, "nodeReady");
 	p->oldest_wait = moment(o, "oldestWait");
+	if (json_object_get(o, "lost"))
+		p->lost = read_pods(s, json_object_get(o, "lost"), &p->n_lost);
+	read_startup(s, json_object_get(o, "startup"), &p->startup);
 	read_why(s, o, &p->why);
 	read_blocked(s, o, p);
 }
@@ -157,7 +197,9 @@ static void read_seen(struct story *s, const struct endpoint *e, const json_t *s
 	for (size_t i = 0; i < ENDPOINT_MAX_POOLS; i++) { /* what is not said again does not hold any more */
 		s->seen.pools[i].why = (struct classify_output){0};
 		s->seen.pools[i].blocked = NULL;
+		s->seen.pools[i].startup = (struct startup_output){0};
 	}
+	s->seen.grown = read_pods(s, json_object_get(step, "grown"), &s->seen.n_grown);
 	json_object_foreach(json_object_get(step, "seen"), name, o)
 		read_pool(s, o, &s->seen.pools[pool_index(s, e, name)]);
 	if (old)
@@ -180,6 +222,12 @@ static const char *step_text(const struct story *s, const struct endpoint *e, co
 		break;
 	case PLAN_DELETE_OLD:
 		buf_addf(out, "delete old %s", s->seen.old[p->index].name);
+		break;
+	case PLAN_FIRST_TO_GO:
+		buf_addf(out, "first to go %s", p->pod->meta.name);
+		break;
+	case PLAN_UNPROTECT:
+		buf_addf(out, "unprotect %s", p->pod->meta.name);
 		break;
 	}
 	return buf_slice(out).ptr;
@@ -310,6 +358,8 @@ static void carry_out(struct story *s, const struct plan_output *out)
 			pool->want = p->to;
 			pool->bound = pool->bound < p->to ? pool->bound : p->to;
 			pool->ready = pool->ready < p->to ? pool->ready : p->to;
+			if (pool->n_lost > (size_t)(p->to - pool->bound))
+				pool->n_lost = (size_t)(p->to - pool->bound);
 		}
 	}
 }
@@ -375,6 +425,8 @@ static void run_step(struct story *s, json_t *step)
 	memcpy(in.pools, s->seen.pools, sizeof(in.pools));
 	in.old = s->seen.old;
 	in.n_old = s->seen.n_old;
+	in.grown = s->seen.grown;
+	in.n_grown = s->seen.n_grown;
 	plan(&in, moment(step, "now"), &a, &out);
 	check_steps(s, e, json_object_get(expect, "steps"), &out);
 	check_events(s, json_object_get(expect, "events"), &out);

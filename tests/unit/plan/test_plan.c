@@ -22,20 +22,23 @@ static int32_t lesser(int32_t a, int32_t b)
 	return a < b ? a : b;
 }
 
-static int32_t room_below_cap(const struct world *w, const struct plan_output *out, size_t pool)
+static int32_t room_below_cap(const struct world *w, const struct plan_input *in,
+                              const struct plan_output *out, size_t pool)
 {
 	const struct pool_status *p = &out->status.pools[pool];
 
 	if (p->state == POOL_BACK_OFF || w->pools[pool].blocked)
 		return 0;
-	return w->e.spec.pools[pool].max_instances - p->desired;
+	return w->e.spec.pools[pool].max_instances - p->desired + (int32_t)in->pools[pool].n_lost;
 }
 
 /* For more than its minimum, which is asked for whatever the pools above have. */
 static bool waits_still(const struct plan_input *in, const struct plan_output *out, size_t pool)
 {
-	return in->pools[pool].want > in->endpoint->spec.pools[pool].min_instances &&
-	       in->pools[pool].want > in->pools[pool].bound && out->status.pools[pool].state == POOL_WAITING;
+	const struct plan_pool_seen *s = &in->pools[pool];
+
+	return s->want > in->endpoint->spec.pools[pool].min_instances &&
+	       s->want > s->bound + (int32_t)s->n_lost && out->status.pools[pool].state == POOL_WAITING;
 }
 
 /* Given up, or it lends its demand: that goes to the next pool. */
@@ -54,12 +57,15 @@ static bool passes_on(const struct world *w, const struct plan_input *in, const 
 static void check_walk(struct world *w, const struct plan_input *in, const struct plan_output *out)
 {
 	size_t first = 0, n = w->e.spec.n_pools;
+	int32_t substitutes = 0; /* may go to any pool */
 
+	for (size_t i = 0; i < n; i++)
+		substitutes += w->e.spec.lends_failed && in->pools[i].startup.failed > 0;
 	while (first < n && !waits_still(in, out, first))
 		first++;
 	for (size_t i = 0; i < first && first < n && !passes_on(w, in, out, i); i++)
-		for (size_t k = first; k < n && out->status.pools[i].desired > in->pools[i].want; k++)
-			promise(w, room_below_cap(w, out, k) <= 0, "a pool above one that waits was asked");
+		for (size_t k = first; k < n && out->status.pools[i].desired > in->pools[i].want + substitutes; k++)
+			promise(w, room_below_cap(w, in, out, k) <= 0, "a pool above one that waits was asked");
 }
 
 static void check_sums(struct world *w, const struct plan_input *in, const struct plan_output *out)
@@ -72,10 +78,12 @@ static void check_sums(struct world *w, const struct plan_input *in, const struc
 
 		total += p->desired;
 		bound += lesser(s->bound, s->want);
-		surge += s->why.on_the_way + (p->state == POOL_PROBING ? 1 : 0);
+		surge += s->why.on_the_way + (p->state == POOL_PROBING ? 1 : 0) + (int32_t)s->n_lost +
+		         (s->startup.failed > 0 ? 1 : 0);
 		promise(w, p->desired <= s->want || (p->state != POOL_BACK_OFF && !s->blocked),
 		        "a pool that cannot be asked was");
-		promise(w, p->desired <= s->want || p->desired <= w->e.spec.pools[i].max_instances,
+		promise(w,
+		        p->desired <= s->want || p->desired - (int32_t)s->n_lost <= w->e.spec.pools[i].max_instances,
 		        "more than the cap");
 		promise(w, p->current + p->starting + p->waiting == p->desired, "the pool's counts do not add up");
 		promise(w, p->waiting > 0 || p->state != POOL_WAITING, "waits for nothing");
@@ -118,7 +126,8 @@ static bool same_steps(const struct plan_output *a, const struct plan_output *b)
 		return false;
 	for (size_t i = 0; i < a->n_steps; i++)
 		if (a->steps[i].type != b->steps[i].type || a->steps[i].index != b->steps[i].index ||
-		    a->steps[i].from != b->steps[i].from || a->steps[i].to != b->steps[i].to)
+		    a->steps[i].from != b->steps[i].from || a->steps[i].to != b->steps[i].to ||
+		    a->steps[i].pod != b->steps[i].pod)
 			return false;
 	return true;
 }
@@ -145,6 +154,8 @@ static bool same_evidence(const struct world *w, const struct plan_input *before
 
 		if (is->want > was->want && was->bound > was->want)
 			return false;
+		if (is->want < was->want && was->startup.failed > 0)
+			return false; /* who goes, the controller decides */
 		if (was->why.reason == REASON_OWN_FLEET && is->want <= is->bound)
 			return false; /* nobody waits there any more to show it */
 		if (is->want > was->want && was->want == was->bound)
@@ -190,8 +201,14 @@ static int32_t ready_to_stay(const struct world *w, const struct plan_input *in)
 {
 	int32_t n = 0;
 
-	for (size_t i = 0; i < w->e.spec.n_pools; i++)
-		n += lesser(in->pools[i].ready, in->pools[i].want);
+	for (size_t i = 0; i < w->e.spec.n_pools; i++) {
+		const struct plan_pool_seen *s = &in->pools[i];
+		int32_t ready = s->ready;
+
+		for (size_t k = 0; k < s->n_lost; k++)
+			ready += s->lost[k]->ready;
+		n += lesser(ready, s->want);
+	}
 	for (size_t i = 0; i < in->n_old; i++)
 		n += lesser(in->old[i].ready, in->old[i].want);
 	return n;
@@ -275,7 +292,7 @@ static void something_happens(struct world *w)
 	size_t pool = world_random(w, (uint32_t)w->e.spec.n_pools);
 	struct world_pool *p = &w->pools[pool];
 
-	switch (world_random(w, 12)) {
+	switch (world_random(w, 14)) {
 	case 0:
 	case 1:
 	case 2:
@@ -301,6 +318,10 @@ static void something_happens(struct world *w)
 		break;
 	case 10:
 		new_template(w);
+		break;
+	case 11:
+	case 12:
+		lose_instance(w, pool);
 		break;
 	default:
 		w->e.spec.pools[pool].max_instances =
@@ -348,6 +369,8 @@ static bool until_next(struct world *w)
 			next = p->ready_ms;
 		if (p->alive && p->leaves_ms && p->leaves_ms < next)
 			next = p->leaves_ms;
+		if (p->alive && p->lost_until_ms && p->lost_until_ms < next)
+			next = p->lost_until_ms;
 	}
 	for (size_t i = 0; i < w->e.spec.n_pools; i++)
 		if (w->pools[i].node_due_ms && w->pools[i].node_due_ms < next)
@@ -375,6 +398,9 @@ static bool is_met(struct world *w)
 {
 	int32_t total = 0;
 
+	for (size_t k = 0; k < WORLD_PODS; k++)
+		if (is_bound(&w->pods[k]) && w->pods[k].lost_until_ms)
+			return false;
 	for (size_t i = 0; i < w->e.spec.n_pools; i++)
 		for (int g = 0; g <= w->generation; g++)
 			total += w->pools[i].deployments[g].want;

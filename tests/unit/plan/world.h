@@ -3,6 +3,7 @@
  * controller picks its victims itself, instances that bind, become Ready, end slowly. Deterministic by its seed. */
 #include <inttypes.h>
 #include <stdio.h>
+#include "api/names.h"
 #include "plan/plan.h"
 
 #define WORLD_POOLS 4
@@ -17,6 +18,10 @@ struct world_pod {
 	int generation;
 	int64_t created_ms, bound_ms, ready_ms; /* 0: not bound; NEVER: does not become Ready */
 	int64_t leaves_ms;                      /* being ended: holds its room until then */
+	int64_t lost_until_ms;                  /* its node is being removed, or does not answer, until then */
+	bool away;                              /* ... the latter: not Ready meanwhile */
+	bool comes_back;                        /* ... and after that it is as before */
+	bool first_to_go;
 };
 
 struct world_deployment {
@@ -43,6 +48,9 @@ struct world {
 	struct arena arena; /* of all plans: a status borrows from the one before */
 	struct world_pool pools[WORLD_POOLS];
 	struct world_pod pods[WORLD_PODS];
+	struct pod lost[WORLD_PODS]; /* as the operator sees them: same index as pods */
+	const struct pod *lost_of[WORLD_POOLS][WORLD_PODS];
+	char names[WORLD_PODS][8];
 	struct plan_old_seen old[WORLD_OLD];
 	struct world_deployment *old_deployment[WORLD_OLD];
 };
@@ -76,6 +84,8 @@ static void world_init(struct world *w, uint64_t seed)
 	s->pools = arena_calloc(&w->arena, s->n_pools, sizeof(*s->pools));
 	s->instance_count = (int32_t)world_random(w, 9);
 	s->provision_timeout_ms = world_chance(w, 10) ? 0 : MS_PER_S * (5 + world_random(w, 120));
+	s->startup_timeout_ms = MS_PER_S * 120;
+	s->lends_failed = world_chance(w, 50);
 	s->retry_after_ms = MS_PER_S * 180;
 	s->max_retry_after_ms = MS_PER_S * 1800;
 	s->rebalance_active = world_chance(w, 30);
@@ -110,7 +120,7 @@ static bool is_bound(const struct world_pod *p)
 
 static bool is_ready(const struct world *w, const struct world_pod *p)
 {
-	return is_bound(p) && p->ready_ms <= w->now_ms;
+	return is_bound(p) && p->ready_ms <= w->now_ms && !(p->lost_until_ms && p->away);
 }
 
 static bool is_waiting(const struct world_pod *p)
@@ -137,7 +147,7 @@ static void end_pod(struct world *w, struct world_pod *p)
 		p->alive = false;
 }
 
-/* Unassigned, then not Ready, then the youngest. */
+/* Unassigned, then not Ready, then by deletion cost. */
 static struct world_pod *victim(struct world *w, size_t pool, int generation)
 {
 	struct world_pod *worst = NULL;
@@ -145,7 +155,7 @@ static struct world_pod *victim(struct world *w, size_t pool, int generation)
 
 	for (size_t i = 0; i < WORLD_PODS; i++) {
 		struct world_pod *p = &w->pods[i];
-		int rank = !p->bound_ms ? 3 : is_ready(w, p) ? 1 : 2;
+		int rank = (!p->bound_ms ? 5 : !is_ready(w, p) ? 3 : 1) + (p->first_to_go ? 1 : 0);
 
 		if (p->alive && !p->leaves_ms && p->pool == pool && p->generation == generation &&
 		    rank > worst_rank) {
@@ -160,7 +170,8 @@ static void new_pod(struct world *w, size_t pool, int generation)
 {
 	for (size_t i = 0; i < WORLD_PODS; i++)
 		if (!w->pods[i].alive) {
-			w->pods[i] = (struct world_pod){true, pool, generation, w->now_ms, 0, 0, 0};
+			w->pods[i] = (struct world_pod){
+				.alive = true, .pool = pool, .generation = generation, .created_ms = w->now_ms};
 			return;
 		}
 }
@@ -215,12 +226,39 @@ static void lose_node(struct world *w, size_t pool)
 	}
 }
 
+/* Its node is doomed, or away for a while. */
+static void lose_instance(struct world *w, size_t pool)
+{
+	for (size_t k = 0; k < WORLD_PODS; k++) {
+		struct world_pod *p = &w->pods[k];
+
+		if (!is_bound(p) || p->pool != pool || p->lost_until_ms || world_chance(w, 50))
+			continue;
+		p->lost_until_ms = w->now_ms + 1 + world_random(w, 120000);
+		p->away = world_chance(w, 50);
+		p->comes_back = world_chance(w, 50);
+		return;
+	}
+}
+
+static void end_of_loss(struct world *w, struct world_pod *p)
+{
+	p->lost_until_ms = 0;
+	if (p->comes_back)
+		return;
+	p->alive = false;
+	if (w->pools[p->pool].room > 0)
+		w->pools[p->pool].room--;
+}
+
 static void pass_time(struct world *w, int64_t ms)
 {
 	w->now_ms += ms;
 	for (size_t k = 0; k < WORLD_PODS; k++) {
 		struct world_pod *p = &w->pods[k];
 
+		if (p->alive && p->lost_until_ms && p->lost_until_ms <= w->now_ms)
+			end_of_loss(w, p);
 		if (p->alive && p->leaves_ms && p->leaves_ms <= w->now_ms) {
 			p->alive = false;
 			w->pools[p->pool].room_made_ms = w->now_ms;
@@ -295,6 +333,34 @@ static void look_why(const struct world *w, size_t pool, struct plan_pool_seen *
 	why->message = why->reason == REASON_PENDING ? CLASSIFY_NO_PODS : pool_reason_name(why->reason);
 }
 
+static void look_at_lost(struct world *w, size_t k, struct plan_pool_seen *seen)
+{
+	const struct world_pod *q = &w->pods[k];
+	struct pod *view = &w->lost[k];
+
+	str_format(w->names[k], sizeof(w->names[k]), "%zu", k);
+	*view = (struct pod){.meta.name = w->names[k], .ready = is_ready(w, q)};
+	if (q->first_to_go)
+		view->deletion_cost = DELETION_COST_FIRST;
+	w->lost_of[q->pool][seen->n_lost++] = view;
+	seen->lost = w->lost_of[q->pool];
+}
+
+static void look_at_startup(const struct world *w, const struct world_pod *q, struct startup_output *s)
+{
+	int64_t due_ms = world_seconds(q->bound_ms).ms + w->e.spec.startup_timeout_ms;
+
+	if (is_ready(w, q))
+		return;
+	if (due_ms <= w->now_ms) {
+		s->failed++;
+		s->reason = REASON_STARTUP_TIMEOUT;
+		s->message = "not Ready in time";
+	} else if (!wall_is_set(s->deadline) || due_ms < s->deadline.ms) {
+		s->deadline.ms = due_ms;
+	}
+}
+
 static void look_at(struct world *w, size_t pool, struct plan_pool_seen *seen)
 {
 	const struct world_pool *p = &w->pools[pool];
@@ -313,8 +379,13 @@ static void look_at(struct world *w, size_t pool, struct plan_pool_seen *seen)
 
 		if (q->pool != pool || q->generation != w->generation)
 			continue;
-		seen->bound += is_bound(q);
-		seen->ready += is_ready(w, q);
+		if (is_bound(q) && q->lost_until_ms) {
+			look_at_lost(w, k, seen);
+		} else if (is_bound(q)) {
+			seen->bound++;
+			seen->ready += is_ready(w, q);
+			look_at_startup(w, q, &seen->startup);
+		}
 		if (is_bound(q) && q->bound_ms > last_bind)
 			last_bind = q->bound_ms;
 		if (is_waiting(q) && (!oldest || q->created_ms < oldest))
@@ -327,7 +398,7 @@ static void look_at(struct world *w, size_t pool, struct plan_pool_seen *seen)
 		seen->blocked_as = COND_MODEL_MISSING;
 		seen->blocked_reason = "ModelMissing";
 	}
-	if (seen->want > seen->bound)
+	if (seen->want > seen->bound + (int32_t)seen->n_lost)
 		look_why(w, pool, seen);
 }
 
@@ -366,8 +437,13 @@ static void world_observe(struct world *w, struct plan_input *in)
 static void world_write(struct world *w, const struct plan_step *s)
 {
 	bool old = s->type == PLAN_SCALE_OLD || s->type == PLAN_DELETE_OLD;
-	struct world_deployment *d =
-		old ? w->old_deployment[s->index] : &w->pools[s->index].deployments[w->generation];
+	struct world_deployment *d;
+
+	if (s->type == PLAN_FIRST_TO_GO) {
+		w->pods[s->pod - w->lost].first_to_go = true;
+		return;
+	}
+	d = old ? w->old_deployment[s->index] : &w->pools[s->index].deployments[w->generation];
 
 	d->exists = s->type != PLAN_DELETE_OLD;
 	d->want = s->to;
@@ -386,9 +462,10 @@ static void world_tell(const struct world *w, const struct plan_input *in, const
 		const struct plan_pool_seen *s = &in->pools[i];
 
 		fprintf(stderr,
-		        " | %s want %" PRId32 " bound %" PRId32 " ready %" PRId32 " room %" PRId32 " %s%s%s -> %s",
-		        world_pool_names[i], s->want, s->bound, s->ready, w->pools[i].room,
-		        pool_reason_name(s->why.reason), s->why.explicit_evidence ? "!" : "",
+		        " | %s want %" PRId32 " bound %" PRId32 " ready %" PRId32 " lost %zu failed %" PRId32
+		        " room %" PRId32 " %s%s%s -> %s",
+		        world_pool_names[i], s->want, s->bound, s->ready, s->n_lost, s->startup.failed,
+		        w->pools[i].room, pool_reason_name(s->why.reason), s->why.explicit_evidence ? "!" : "",
 		        s->blocked ? " blocked" : "", pool_state_name(out->status.pools[i].state));
 	}
 	for (size_t i = 0; i < in->n_old; i++)
@@ -399,6 +476,10 @@ static void world_tell(const struct world *w, const struct plan_input *in, const
 		const struct plan_step *s = &out->steps[i];
 		bool old = s->type == PLAN_SCALE_OLD || s->type == PLAN_DELETE_OLD;
 
+		if (s->pod) {
+			fprintf(stderr, "    first to go: %s\n", s->pod->meta.name);
+			continue;
+		}
 		fprintf(stderr, "    %s%s %" PRId32 " -> %" PRId32 "\n", old ? "old " : "",
 		        old ? in->old[s->index].pool : world_pool_names[s->index], s->from, s->to);
 	}
