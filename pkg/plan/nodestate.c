@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "plan/classify.h"
 
-/* Pods and nodes are watched one by one. */
+/* Pods and nodes are watched one by one, so the view of one may be behind that of the other. */
 #define VIEWS_APART_MS (30 * MS_PER_S)
 
 enum taint_weight { TAINT_NONE, TAINT_OTHER, TAINT_CORDON, TAINT_PASSING, TAINT_DOOM };
@@ -150,7 +150,9 @@ bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall 
 {
 	if (n == NULL)
 		return now.ms - bound_since.ms > VIEWS_APART_MS;
-	return n->ready != TRI_TRUE || wall_is_set(n->meta.deleted) || heaviest_taint(n) == TAINT_DOOM;
+	/* One that was not Ready before the binding must have been Ready at it. */
+	return (n->ready != TRI_TRUE && n->ready_since.ms > bound_since.ms) || wall_is_set(n->meta.deleted) ||
+	       heaviest_taint(n) == TAINT_DOOM;
 }
 
 bool nodestate_returns(const struct node *n, struct nodestate_asked asked, struct wall now)

@@ -19,8 +19,8 @@ struct nodestate_asked {
 };
 
 enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, struct wall now);
-/* Will an instance that was bound to it then not last, or does nobody know whether it runs? NULL: the node is not there,
- * which counts once the views of pods and nodes cannot be as far apart. */
+/* Will an instance that was bound to it then not last, or does nobody know whether it runs? NULL: the node is not there. What
+ * may come from a view that is older than the binding does not count. */
 bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now);
 /* "is cordoned" / "are cordoned"; NULL for USABLE. */
 const char *nodestate_words(enum nodestate s, size_t n_nodes);

@@ -169,10 +169,12 @@ static void nodes_that_do_not_last(void **state)
 	n.meta.deleted = at(90);
 	assert_true(nodestate_loses(&n, at(0), at(100)));
 	n.meta.deleted = (struct wall){0};
+	n.ready_since = at(50);
 	n.ready = TRI_UNKNOWN;
 	assert_true(nodestate_loses(&n, at(0), at(100)));
 	n.ready = TRI_FALSE;
-	assert_true(nodestate_loses(&n, at(0), at(100)));
+	assert_true(nodestate_loses(&n, at(49), at(100)));
+	assert_false(nodestate_loses(&n, at(51), at(100))); /* it must have been Ready meanwhile */
 	/* The watch of nodes may be a little behind that of pods. */
 	assert_false(nodestate_loses(NULL, at(80), at(100)));
 	assert_true(nodestate_loses(NULL, at(60), at(100)));
