@@ -279,6 +279,34 @@ static void crash(struct world *w)
 		world_write(w, &out.steps[i]);
 }
 
+/* Nodes come and instances bind between our look and our writes: at worst one that has just bound is lost. */
+static void race(struct world *w)
+{
+	struct plan_input in;
+	struct plan_output out;
+	int32_t ready;
+
+	world_observe(w, &in);
+	plan(&in, (struct wall){w->now_ms}, &w->arena, &out);
+	if (w->tell) {
+		world_tell(w, &in, &out);
+		fprintf(stderr, "    meanwhile all that waits gets a node\n");
+	}
+	for (size_t i = 0; i < w->e.spec.n_pools; i++)
+		w->pools[i].room += 3;
+	schedule(w);
+	ready = lesser(ready_to_stay(w, &in), plan_desired(&w->e));
+	for (size_t i = 0; i < out.n_steps; i++)
+		world_write(w, &out.steps[i]);
+	w->e.status = out.status;
+	replicate(w);
+	promise(w, world_ready(w) >= ready - (update_has_no_room(w, &in) ? 1 : 0),
+	        "a race with a binding took Ready instances");
+	for (size_t i = 0; i < w->e.spec.n_pools; i++)
+		for (int n = 0; n < 3; n++)
+			lose_node(w, i);
+}
+
 /* ---- what happens to it ---- */
 
 static void new_template(struct world *w)
@@ -345,6 +373,8 @@ static void random_walk(struct world *w)
 			something_happens(w);
 		if (world_chance(w, 10))
 			crash(w);
+		else if (world_chance(w, 5))
+			race(w);
 		else
 			settle(w, false);
 	}
@@ -488,6 +518,68 @@ static void check_drought(struct world *w)
 	promise(w, looks <= 60 * w->e.spec.n_pools, "wakes too often");
 }
 
+/* Instances for which the first two of three pools have nothing, for an hour. */
+static void an_hour_without_two_pools(bool provides_nodes, bool active)
+{
+	static struct world w;
+	struct plan_input in;
+	struct plan_output out;
+	size_t tries[3] = {0}, lowered = 0;
+	int64_t end_ms;
+
+	world_init(&w, 7);
+	w.provides_nodes = provides_nodes;
+	w.e.spec.n_pools = 3;
+	w.e.spec.pools = arena_calloc(&w.arena, 3, sizeof(*w.e.spec.pools));
+	w.e.spec.instance_count = 6;
+	w.e.spec.provision_timeout_ms = 300 * MS_PER_S;
+	w.e.spec.rebalance_active = active;
+	for (size_t i = 0; i < 3; i++) {
+		w.e.spec.pools[i] = (struct endpoint_pool){.name = world_pool_names[i],
+		                                           .instance_type = world_pool_names[i],
+		                                           .model_name = "llm",
+		                                           .priority = (int32_t)i + 1,
+		                                           .max_instances = INT32_MAX};
+		w.pools[i].room = i < 2 ? 0 : 8;
+	}
+	end_ms = w.now_ms + 3600 * MS_PER_S;
+	while (w.now_ms < end_ms) {
+		world_observe(&w, &in);
+		plan(&in, (struct wall){w.now_ms}, &w.arena, &out);
+		for (size_t i = 0; i < out.n_steps; i++) {
+			const struct plan_step *s = &out.steps[i];
+
+			tries[s->index] += s->to > s->from;
+			lowered += s->index == 2 && s->to < s->from;
+			world_write(&w, s);
+		}
+		w.e.status = out.status;
+		replicate(&w);
+		mend(&w);
+		until_next(&w);
+	}
+	assert_int_equal(world_ready(&w), 6);
+	assert_int_equal(w.e.status.pools[2].current, 6);
+	/* Passive: once each, at the creation. Active: 3, 6, 12, 24, then 30 minutes apart, and a try takes its time. */
+	print_message("tries in an hour, %s, %s: %zu %zu %zu\n",
+	              provides_nodes ? "nodes provided" : "fixed nodes", active ? "Active" : "Passive", tries[0],
+	              tries[1], tries[2]);
+	assert_in_range(tries[0], 1, active ? 6 : 1);
+	assert_in_range(tries[1], 1, active ? 6 : 1);
+	assert_int_equal(tries[2], 1);
+	assert_int_equal(lowered, 0);
+	world_done(&w);
+}
+
+static void two_of_three_pools_are_out(void **state)
+{
+	(void)state;
+	an_hour_without_two_pools(false, false);
+	an_hour_without_two_pools(true, false);
+	an_hour_without_two_pools(false, true);
+	an_hour_without_two_pools(true, true);
+}
+
 static void run_walk(uint64_t seed, void (*last)(struct world *), bool tell)
 {
 	static struct world w;
@@ -533,6 +625,7 @@ int main(void)
 		cmocka_unit_test(walks_end_well),
 		cmocka_unit_test(walks_through_drought),
 		cmocka_unit_test(walks_move_back),
+		cmocka_unit_test(two_of_three_pools_are_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
