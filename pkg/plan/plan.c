@@ -91,7 +91,7 @@ static void find_substituted(struct planning *pl)
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
-		p->has_substitute = pl->e->spec.lends_failed && p->failed > 0 && pl->old_bound == 0;
+		p->has_substitute = pl->e->spec.lends_failed && p->failed > 0 && pl->old_ready == 0;
 		pl->substitutes += p->has_substitute;
 	}
 }
