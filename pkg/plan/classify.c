@@ -25,7 +25,12 @@ struct evidence {
 	struct wall refused;       /* the oldest verdict that is understood */
 	struct wall unheard_until; /* a young pod has no verdict yet; not set: all have, or are not young */
 
+	int32_t n_promised;          /* refused pods for which an autoscaler brings a node */
+	struct wall promised;        /* the newest such word */
+	struct classify_hint denied; /* the newest that there is no node to be had; NONE: nobody says so */
+
 	size_t n[NODESTATE_COUNT]; /* nodes in each state */
+	struct wall room_made;     /* the newest bind or node */
 	int32_t on_the_way;
 	struct wall young_until; /* the last of those that are coming up stops being young */
 	struct wall looks_again; /* the scheduler has had time to look at the newest Ready node */
@@ -104,6 +109,28 @@ static void look_at_verdict(struct evidence *e, const struct pod *p)
 		e->refused = since;
 }
 
+/* ---- the autoscaler's words ---- */
+
+static void look_at_hint(struct evidence *e, const struct classify_hint *h)
+{
+	if (h->hint == HINT_NONE || e->now.ms - h->said.ms >= CLASSIFY_HINT_MS)
+		return;
+	if (h->hint == HINT_PROVISIONING) {
+		e->n_promised++;
+		e->promised = wall_max(e->promised, h->said);
+	} else if (e->denied.hint == HINT_NONE || h->said.ms > e->denied.said.ms ||
+	           (h->said.ms == e->denied.said.ms && strcmp(h->words, e->denied.words) > 0)) {
+		e->denied = *h;
+	}
+}
+
+/* One pod's "no" stands for all of the pool: the same is not said of each. Not when something has come since. */
+static bool is_denied(const struct evidence *e)
+{
+	return e->denied.hint != HINT_NONE && e->denied.said.ms >= e->promised.ms &&
+	       e->denied.said.ms > e->room_made.ms;
+}
+
 static void look_at_pods(struct evidence *e)
 {
 	for (size_t i = 0; i < e->in->n_pods; i++) {
@@ -116,6 +143,8 @@ static void look_at_pods(struct evidence *e)
 			e->n_gated++;
 		} else {
 			look_at_verdict(e, p);
+			if (e->in->hints)
+				look_at_hint(e, &e->in->hints[i]);
 		}
 	}
 }
@@ -168,6 +197,9 @@ static void look_at_node(struct evidence *e, const struct node *n)
 {
 	enum nodestate state = nodestate_of(n, asked(e), e->now);
 	e->n[state]++;
+	e->room_made = wall_max(e->room_made, n->meta.created);
+	if (n->ready == TRI_TRUE)
+		e->room_made = wall_max(e->room_made, n->ready_since);
 	if (state == NODESTATE_USABLE && wall_is_set(n->ready_since)) {
 		e->looks_again =
 			wall_max(e->looks_again, wall_add(second_end(n->ready_since), CLASSIFY_RESCHEDULE_MS));
@@ -256,19 +288,23 @@ static bool something_comes(const struct evidence *e, struct classify_output *re
 	bool room = asks_for_room(&e->verdict);
 	bool leaving = is_ahead(e, e->left_until) && (!heard || e->verdict.count[VERDICT_INSUFFICIENT] > 0);
 
-	if (!heard || room || !e->verdict.understood)
-		ret->on_the_way = e->on_the_way;
+	if (!heard || room || !e->verdict.understood) {
+		/* The young nodes are among those that were promised. */
+		int32_t promised = e->n_promised < e->in->waiting ? e->n_promised : e->in->waiting;
+		ret->on_the_way = e->on_the_way > promised ? e->on_the_way : promised;
+	}
 	if (is_ahead(e, e->preempted_until))
 		return releasing(ret, leaving ? wall_max(e->preempted_until, e->left_until) : e->preempted_until,
 		                 "room is being made by preemption");
 	if (leaving)
 		return releasing(ret, e->left_until, "instances are still ending on its nodes");
-	if (ret->on_the_way > 0) {
+	/* Those for which nothing comes, when the autoscaler says so, need not wait for the others' nodes. */
+	if (ret->on_the_way > 0 && (ret->on_the_way == e->in->waiting || !is_denied(e))) {
 		ret->reason = REASON_PROVISIONING;
 		/* Elsewhere another node may come when this one fails. */
 		if (!e->in->provides_nodes)
 			ret->deadline = e->young_until;
-		ret->message = node_sentence(e);
+		ret->message = e->on_the_way > 0 ? node_sentence(e) : "the autoscaler brings a node";
 		return true;
 	}
 	if (room && is_ahead(e, e->returned_until))
@@ -284,13 +320,21 @@ static void conclude(struct classify_output *ret, enum pool_reason reason, const
 	ret->message = message;
 }
 
-/* Definite where nobody else could bring a node, once the other views have had time to catch up. */
+/* Definite where nobody else could bring a node, once the other views have had time to catch up; and where somebody could,
+ * but says no. */
 static void conclude_settled(const struct evidence *e, struct classify_output *ret, enum pool_reason reason,
                              const char *message)
 {
 	conclude(ret, reason, message);
-	if (e->in->provides_nodes)
+	if (e->in->provides_nodes) {
+		if (!is_denied(e))
+			return;
+		conclude(ret, e->denied.hint == HINT_LIMIT ? REASON_LIMIT : REASON_STOCK_OUT,
+		         arena_printf(e->arena, "the autoscaler says: %s",
+		                      shortened(e->arena, slice_from(e->denied.words))));
+		ret->explicit_evidence = true;
 		return;
+	}
 	struct wall at = wall_add(second_end(e->refused), CLASSIFY_SETTLE_MS);
 	ret->explicit_evidence = !is_ahead(e, at);
 	if (!ret->explicit_evidence)
@@ -361,7 +405,7 @@ static struct wall settling_until(const struct evidence *e)
 
 	if (last == REASON_SETTLING && wall_is_set(deadline)) {
 		until = earlier(deadline, fresh);
-	} else if (last == REASON_PROVISIONING) {
+	} else if (last == REASON_PROVISIONING && !is_denied(e)) {
 		until = fresh;
 	} else if (last == REASON_RELEASING) {
 		/* Unless it is still there and has had its time. */
@@ -449,7 +493,7 @@ static void refused_by_api(const struct evidence *e, struct classify_output *ret
 
 void classify(const struct classify_input *in, struct wall now, struct arena *a, struct classify_output *ret)
 {
-	struct evidence e = {.in = in, .now = now, .arena = a};
+	struct evidence e = {.in = in, .now = now, .arena = a, .room_made = in->last_bind};
 
 	*ret = (struct classify_output){.reason = REASON_NONE};
 	if (in->waiting <= 0)
@@ -475,14 +519,16 @@ void classify(const struct classify_input *in, struct wall now, struct arena *a,
 		return;
 
 	struct classify_output judged = {.reason = REASON_PENDING,
-	                                 .message = "the scheduler has not spoken about its pods yet"};
+	                                 .message = "the scheduler has not spoken about its pods yet",
+	                                 .on_the_way = ret->on_the_way};
 	if (e.judged)
 		judge(&e, &judged);
 	*ret = judged;
 	/* Settling stays: it is remembered by its name. */
 	if (e.judged && wall_is_set(e.unheard_until) && judged.reason != REASON_SETTLING) {
 		*ret = (struct classify_output){.reason = REASON_PENDING,
-		                                .message = "the scheduler has not spoken about all its pods yet"};
+		                                .message = "the scheduler has not spoken about all its pods yet",
+		                                .on_the_way = judged.on_the_way};
 		if (judged.explicit_evidence || wall_is_set(judged.deadline))
 			ret->deadline = wall_max(judged.deadline, e.unheard_until);
 	}

@@ -4,6 +4,7 @@
 #include "api/endpoint.h"
 #include "api/views.h"
 #include "base/arena.h"
+#include "plan/hint.h"
 
 /* How long after a scheduler's verdict it is believed; and after room was made, because the scheduler's own
  * back-off goes to 10 s before it looks again. */
@@ -14,14 +15,27 @@
 /* Beyond the grace period of what is being ended. */
 #define CLASSIFY_RELEASE_MARGIN_MS (30 * MS_PER_S)
 
+/* An autoscaler's word counts so long: a node that was promised comes by then or not at all, and a "no" that still
+ * holds is said again every 5 minutes. */
+#define CLASSIFY_HINT_MS (15 * 60 * MS_PER_S)
+
 /* Said of what is asked now, too: so the next look has nothing new to tell. */
 #define CLASSIFY_NO_PODS "its pods do not exist yet"
+
+/* The newest that an autoscaler has said about a pod. */
+struct classify_hint {
+	enum hint hint;    /* NONE: nothing */
+	struct wall said;  /* whole seconds */
+	const char *words; /* of StockOut and Limit */
+};
 
 struct classify_input {
 	int32_t waiting;               /* instances asked for and without a node; pods may not exist yet */
 	const struct pod *const *pods; /* the pool's pods that wait, any order */
 	size_t n_pods;
-	const struct node *const *nodes; /* nodes that carry the pool's selector, any order */
+	const struct classify_hint *hints; /* of each of the pods, same order; NULL: nobody has said anything */
+	struct wall last_bind;             /* the newest binding of the pool's pods; not set if none */
+	const struct node *const *nodes;   /* nodes that carry the pool's selector, any order */
 	size_t n_nodes;
 	const struct pod *const *leaving; /* pods of any endpoint being ended on those nodes */
 	size_t n_leaving;
@@ -37,12 +51,13 @@ struct classify_input {
 
 struct classify_output {
 	enum pool_reason reason; /* NONE when nothing waits */
-	/* Definite: the pool is given up now (StockOut or NoNodes, settled, where nothing provides nodes). */
+	/* Definite: the pool is given up now (StockOut or NoNodes, settled, where nothing provides nodes; elsewhere
+	 * StockOut or Limit, when the autoscaler says so). */
 	bool explicit_evidence;
 	/* When time alone makes the reason definite, or at least another one: the moment to look again. Whole
 	 * seconds. Not set: only the window ends it, or it is definite already. */
 	struct wall deadline;
-	int32_t on_the_way; /* as many of the waiting are known to get a node (young nodes' room) */
+	int32_t on_the_way; /* as many of the waiting are known to get a node (young nodes' room, or promised) */
 	/* A sentence in the arena or static, NULL for NONE; the same evidence gives the same words, without
 	 * counts of other pools' nodes. */
 	const char *message;

@@ -35,6 +35,7 @@ struct scene {
 	struct jqty asked;
 	const struct pod *pod_refs[SCENE_MAX], *leaving_refs[SCENE_MAX];
 	const struct node *node_refs[SCENE_MAX];
+	struct classify_hint hints[SCENE_MAX], hint_refs[SCENE_MAX]; /* of the pods; in the order of their refs */
 	struct arena arena;
 };
 
@@ -56,6 +57,7 @@ static inline int open_scene(void **state)
 	}
 	sc->in = (struct classify_input){.waiting = 1,
 	                                 .pods = sc->pod_refs,
+	                                 .hints = sc->hint_refs,
 	                                 .nodes = sc->node_refs,
 	                                 .leaving = sc->leaving_refs,
 	                                 .resources = &sc->asked,
@@ -130,6 +132,12 @@ static inline struct pod *pod(struct scene *sc, double since, const char *text)
 	return &sc->pods[i];
 }
 
+/* The newest that the autoscaler has said about a pod. */
+static inline void hint(struct scene *sc, const struct pod *p, enum hint what, double said, const char *words)
+{
+	sc->hints[p - sc->pods] = (struct classify_hint){what, at(said), words};
+}
+
 static inline void leaving(struct scene *sc, double due)
 {
 	size_t i = sc->in.n_leaving++;
@@ -138,6 +146,8 @@ static inline void leaving(struct scene *sc, double due)
 
 static inline void reverse(struct scene *sc)
 {
+	for (size_t i = 0; i < sc->in.n_pods; i++)
+		sc->hint_refs[i] = sc->hints[sc->in.n_pods - 1 - i];
 	for (size_t i = 0; i < sc->in.n_pods; i++)
 		sc->pod_refs[i] = &sc->pods[sc->in.n_pods - 1 - i];
 	for (size_t i = 0; i < sc->in.n_nodes; i++)
@@ -148,6 +158,7 @@ static inline void reverse(struct scene *sc)
 static inline struct classify_output look(struct scene *sc, double now)
 {
 	struct classify_output ret, again;
+	memcpy(sc->hint_refs, sc->hints, sizeof(sc->hints));
 	classify(&sc->in, at(now), &sc->arena, &ret);
 	reverse(sc);
 	classify(&sc->in, at(now), &sc->arena, &again);
@@ -163,8 +174,8 @@ static inline struct classify_output look(struct scene *sc, double now)
 
 	assert_true((ret.reason == REASON_NONE) == str_empty(ret.message));
 	if (ret.explicit_evidence) {
-		assert_true(ret.reason == REASON_STOCK_OUT || ret.reason == REASON_NO_NODES);
-		assert_false(sc->in.provides_nodes);
+		assert_true(ret.reason == REASON_STOCK_OUT ||
+		            ret.reason == (sc->in.provides_nodes ? REASON_LIMIT : REASON_NO_NODES));
 		assert_false(wall_is_set(ret.deadline));
 	}
 	if (wall_is_set(ret.deadline)) {
