@@ -27,7 +27,7 @@ struct informer {
 	struct kube_client *client;
 	struct loop *loop;
 	const struct kube_type *type;
-	char *ns, *label_selector;
+	char *ns, *label_selector, *field_selector;
 	struct informer_handler handler;
 	const struct kube_informer_metrics *metrics; /* may be NULL */
 	struct store *store;
@@ -300,6 +300,10 @@ static void open_call(struct informer *i, struct buf *path, bool stream, int64_t
 		buf_add_str(path, "&labelSelector=");
 		buf_add_url_escaped(path, slice_from(i->label_selector));
 	}
+	if (i->field_selector) {
+		buf_add_str(path, "&fieldSelector=");
+		buf_add_url_escaped(path, slice_from(i->field_selector));
+	}
 	struct exchange *x = xcalloc(1, sizeof(*x));
 	x->owner = i;
 	x->stream = stream;
@@ -485,6 +489,7 @@ struct informer *informer_new(struct kube_client *c, const struct informer_optio
 	i->type = o->type;
 	i->ns = o->ns ? xstrdup(o->ns) : NULL;
 	i->label_selector = str_empty(o->label_selector) ? NULL : xstrdup(o->label_selector);
+	i->field_selector = str_empty(o->field_selector) ? NULL : xstrdup(o->field_selector);
 	i->handler = o->handler;
 	i->metrics = kube_client_informer_metrics(c);
 	i->store = store_new(o->type);
@@ -511,6 +516,7 @@ void informer_free(struct informer *i)
 	store_free(i->store);
 	free(i->ns);
 	free(i->label_selector);
+	free(i->field_selector);
 	free(i);
 }
 

@@ -26,6 +26,7 @@ struct informer_options {
 	const struct kube_type *type;
 	const char *ns;             /* NULL: all namespaces; copied */
 	const char *label_selector; /* NULL: all; copied */
+	const char *field_selector; /* the same */
 	struct informer_handler handler;
 };
 

@@ -35,6 +35,7 @@ static void begin(struct controller *op)
 	if (op->started)
 		return;
 	op->started = true;
+	watches_start_events(op);
 	LOG_INFO("all watches are complete",
 	         LOG_INT("endpoints", (int64_t)store_count(controller_store(op, KIND_ENDPOINT))),
 	         LOG_INT("pods", (int64_t)store_count(controller_store(op, KIND_POD))),
@@ -57,6 +58,8 @@ static void detection_answered(void *arg, enum kube_outcome outcome, const struc
 		LOG_INFO("a node autoscaler provides nodes: a pool gets its whole provision timeout",
 		         LOG_STR("found", d == &op->karpenter ? "the API group karpenter.sh"
 		                                              : "ConfigMap kube-system/cluster-autoscaler-status"));
+		if (op->started)
+			watches_start_events(op);
 	}
 	/* 404: it is not there. 403: nobody has let us look, so nobody wants us to know. */
 	if (err->code == ERR_NONE || err->http_status == 403 || err->http_status == 404) {
@@ -199,7 +202,7 @@ void controller_free(struct controller *op)
 
 bool controller_ready(const struct controller *op, struct err *err)
 {
-	for (size_t i = 0; i < KIND_COUNT; i++) {
+	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++) {
 		const struct kube_resource *r = &controller_types[i].resource;
 		const struct err *trouble = op->informers[i] ? informer_trouble(op->informers[i]) : NULL;
 		char hint[TROUBLE_HINT_SIZE] = "";

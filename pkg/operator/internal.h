@@ -13,11 +13,24 @@
 #include "operator/trouble.h"
 #include "plan/plan.h"
 
-enum kind { KIND_ENDPOINT, KIND_MODEL, KIND_DEPLOYMENT, KIND_POD, KIND_NODE, KIND_SERVICE, KIND_COUNT };
+enum kind {
+	KIND_ENDPOINT,
+	KIND_MODEL,
+	KIND_DEPLOYMENT,
+	KIND_POD,
+	KIND_NODE,
+	KIND_SERVICE,
+	/* Events about Pods: watched only where something provides nodes, and nobody waits for the list. */
+	KIND_POD_EVENT,
+	KIND_COUNT,
+	KIND_NEEDED_COUNT = KIND_POD_EVENT,
+};
 extern const struct kube_type controller_types[KIND_COUNT];
-/* Indexes of the stores: deployments and pods by "ns/endpoint", pods that are being ended by node; nodes by type. */
+/* Indexes of the stores: deployments and pods by "ns/endpoint", pods that are being ended by node; nodes by type; Events by
+ * "ns/pod". */
 enum { INDEX_ENDPOINT = 0, INDEX_LEAVING = 1 };
 enum { INDEX_INSTANCE_TYPE = 0 };
+enum { INDEX_POD = 0 };
 
 #define KEY_SIZE 320
 /* "ns/name" */
@@ -111,6 +124,8 @@ struct controller {
 
 /* watches.c */
 void watches_start(struct controller *op);
+/* The Events, once something provides nodes; before that, and the second time, nothing happens. */
+void watches_start_events(struct controller *op);
 void controller_enqueue(struct controller *op, const char *ns, const char *name, enum queue_priority p);
 const struct store *controller_store(const struct controller *op, enum kind kind);
 /* controller.c: the watches are complete. */
@@ -123,6 +138,19 @@ void observe(struct controller *op, const struct endpoint *e, struct work *w, st
 /* Is anything still there that belongs to a deleted endpoint of the same name? */
 bool observe_leftovers(const struct controller *op, const struct endpoint *e);
 bool controller_provides_nodes(const struct controller *op);
+
+/* hints.c: Events of autoscalers about Pods. What is no hint takes next to no memory. */
+struct pod_event {
+	struct objmeta meta;
+	const char *pod, *pod_uid; /* in the Event's namespace */
+	struct classify_hint newest;
+};
+#define POD_EVENT_SELECTOR "involvedObject.kind=Pod,source!=default-scheduler,source!=kubelet"
+void *pod_event_decode(struct slice json, struct err *err);
+void pod_event_index(const void *obj, store_emit_fn *emit, void *arg);
+/* The newest hint about each of the pods, in the arena; NULL where Events are not watched. Valid until the store changes. */
+const struct classify_hint *hints_about(const struct controller *op, const struct pod *const *pods,
+                                        size_t n_pods, struct arena *a);
 
 /* expect.c */
 void expect_version(struct work *w, enum kind kind, const char *name, const char *resource_version);

@@ -251,6 +251,8 @@ static void look_at_waiting(struct look *l, const struct endpoint_pool *p, const
 		.waiting = seen->want - seen->bound - (int32_t)seen->n_lost,
 		.pods = (const struct pod *const *)g->waiting.items,
 		.n_pods = g->waiting.n,
+		.hints = hints_about(l->op, (const struct pod *const *)g->waiting.items, g->waiting.n, l->a),
+		.last_bind = g->last_bind,
 		.nodes = (const struct node *const *)nodes->items,
 		.n_nodes = nodes->n,
 		.leaving = (const struct pod *const *)leaving.items,

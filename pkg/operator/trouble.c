@@ -13,7 +13,7 @@
 #define PASSING_MS (2 * MS_PER_S)
 #define MAX_FIELDS 4
 #define SOURCE_WRITES "writes"
-#define SOURCE_EVENTS "events"
+#define SOURCE_EVENTS "our events" /* "events" is a watch */
 
 struct cause {
 	uint64_t key;    /* 0: none */

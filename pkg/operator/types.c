@@ -94,4 +94,5 @@ const struct kube_type controller_types[KIND_COUNT] = {
 	[KIND_POD] = {{"", "v1", "pods", "Pod", true}, decode_pod, view_free, index_pod},
 	[KIND_NODE] = {{"", "v1", "nodes", "Node", false}, decode_node, view_free, index_node},
 	[KIND_SERVICE] = {{"", "v1", "services", "Service", true}, decode_service, view_free, NULL},
+	[KIND_POD_EVENT] = {{"", "v1", "events", "Event", true}, pod_event_decode, view_free, pod_event_index},
 };

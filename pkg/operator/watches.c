@@ -190,11 +190,26 @@ static void pod_changed(void *arg, const void *before, const void *after)
 	}
 }
 
+/* An Event may come before its pod is seen: then the pod brings the endpoint up. */
+static void pod_event_changed(void *arg, const void *before, const void *after)
+{
+	struct controller *op = controller_of(arg);
+	const struct pod_event *e = after;
+	const struct pod *p;
+
+	(void)before;
+	if (!e || e->newest.hint == HINT_NONE)
+		return;
+	p = store_get(controller_store(op, KIND_POD), e->meta.ns, e->pod);
+	if (p)
+		controller_enqueue(op, p->meta.ns, p->endpoint, QUEUE_FRESH);
+}
+
 static void on_synced(void *arg)
 {
 	struct controller *op = controller_of(arg);
 
-	for (size_t i = 0; i < KIND_COUNT; i++)
+	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++)
 		if (!informer_synced(op->informers[i]))
 			return;
 	controller_synced(op);
@@ -230,7 +245,7 @@ static void on_trouble_over(void *arg)
 
 void watches_start(struct controller *op)
 {
-	static void (*const changed[KIND_COUNT])(void *, const void *, const void *) = {
+	static void (*const changed[KIND_NEEDED_COUNT])(void *, const void *, const void *) = {
 		[KIND_ENDPOINT] = endpoint_changed,
 		[KIND_MODEL] = model_changed,
 		[KIND_DEPLOYMENT] = deployment_changed,
@@ -239,7 +254,7 @@ void watches_start(struct controller *op)
 		[KIND_SERVICE] = service_changed,
 	};
 
-	for (size_t i = 0; i < KIND_COUNT; i++) {
+	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++) {
 		bool ours = i == KIND_DEPLOYMENT || i == KIND_POD || i == KIND_SERVICE;
 		struct informer_options o;
 
@@ -252,6 +267,24 @@ void watches_start(struct controller *op)
 		};
 		op->informers[i] = informer_new(op->client, &o);
 	}
-	for (size_t i = 0; i < KIND_COUNT; i++)
+	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++)
 		informer_start(op->informers[i]);
+}
+
+void watches_start_events(struct controller *op)
+{
+	struct informer_options o;
+
+	if (op->informers[KIND_POD_EVENT] || !controller_provides_nodes(op))
+		return;
+	op->watched[KIND_POD_EVENT] = (struct watched){op, KIND_POD_EVENT};
+	o = (struct informer_options){
+		.type = &controller_types[KIND_POD_EVENT],
+		.ns = op->ns,
+		.field_selector = POD_EVENT_SELECTOR,
+		.handler = {pod_event_changed, NULL, on_undecodable, on_trouble, on_trouble_over,
+	                &op->watched[KIND_POD_EVENT]},
+	};
+	op->informers[KIND_POD_EVENT] = informer_new(op->client, &o);
+	informer_start(op->informers[KIND_POD_EVENT]);
 }

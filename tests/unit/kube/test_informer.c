@@ -167,6 +167,7 @@ static void begin(struct fixture *f, const char *script)
 		.type = &things,
 		.ns = "ns",
 		.label_selector = "a=b,c",
+		.field_selector = "d!=e",
 		.handler = {.on_change = on_change,
 	                .on_synced = on_synced,
 	                .on_undecodable = on_undecodable,
@@ -204,7 +205,8 @@ static void assert_request(const struct fixture *f, size_t n, const char *path, 
 		after += strspn(after, "0123456789");
 		memmove(timeout, after, strlen(after) + 1);
 	}
-	CLEANUP_FREE char *want = xasprintf("%s?%s&labelSelector=a%%3Db%%2Cc", path, params);
+	CLEANUP_FREE char *want =
+		xasprintf("%s?%s&labelSelector=a%%3Db%%2Cc&fieldSelector=d%%21%%3De", path, params);
 	assert_string_equal(seen, want);
 }
 

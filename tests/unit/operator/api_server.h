@@ -289,8 +289,9 @@ static inline void api_on_request(struct web *w, struct exchange *x)
 	enum kind kind = KIND_ENDPOINT;
 	str_copy(path, sizeof(path), x->path);
 	path[strcspn(path, "?")] = '\0';
-	if (strstr(path, "/events") || strstr(path, "/karpenter.sh") || strstr(path, "/configmaps/")) {
-		bool there = strstr(path, "/events") || (a->karpenter && strstr(path, "/karpenter.sh"));
+	bool told = strstr(path, "/events") && !str_eq(x->method, "GET");
+	if (told || strstr(path, "/karpenter.sh") || strstr(path, "/configmaps/")) {
+		bool there = told || (a->karpenter && strstr(path, "/karpenter.sh"));
 		exchange_answer(x, there ? "200 OK" : "404 Not Found", "{}");
 		return;
 	}

@@ -479,6 +479,52 @@ static void test_a_node_autoscaler_is_found_first(void **state)
 	expect(f, "g6 0->3, p5 3->0, status");
 }
 
+static void put_pod_event(struct fixture *f, const char *name, const char *pod_uid, const char *reason,
+                          const char *message)
+{
+	CLEANUP_FREE char *text = xasprintf(
+		"{'metadata':{'name':'%s'},'involvedObject':{'kind':'Pod','name':'b','uid':'%s'},'reason':'%s',"
+		"'message':'%s','source':{'component':'karpenter'},'eventTime':null}",
+		name, pod_uid, reason, message);
+	api_put(&f->api, KIND_POD_EVENT, api_json(text));
+}
+
+#define NO_OFFERING "Failed to schedule pod, no instance type has the required offering"
+
+/* An autoscaler's word about one pod, and only about this one. */
+static void test_an_autoscaler_says_no(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	stop(f);
+	put_refused(f, "a", "p5");
+	put_refused(f, "b", "p5");
+	put_refused(f, "c", "p5");
+	const char *uid = json_string_value(json_at(api_get(&f->api, KIND_POD, "b"), "metadata", "uid"));
+	put_pod_event(f, "b.1", "an-earlier-pod", "FailedScheduling", NO_OFFERING);
+	put_pod_event(f, "b.2", uid, "Evicted", NO_OFFERING);
+	f->autoscaler = NODE_AUTOSCALER_AUTO;
+	f->api.karpenter = true;
+	start(f);
+	expect(f, "status");
+	put_pod_event(f, "b.3", uid, "FailedScheduling", NO_OFFERING);
+	expect(f, "g6 0->3, p5 3->0, status");
+	const json_t *pools = json_at(api_get(&f->api, KIND_ENDPOINT, "llm"), "status", "instancePools");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(pools, 0), "message")),
+	                    "the autoscaler says: no instance type has the required offering");
+}
+
+/* Where nothing provides nodes they are not even asked for. */
+static void test_events_are_not_watched_without_an_autoscaler(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	assert_null(f->api.watches[KIND_POD_EVENT]);
+	assert_non_null(f->api.watches[KIND_POD]);
+}
+
 /* A write and a look are under way. */
 static void test_the_end_in_mid_run(void **state)
 {
@@ -632,6 +678,8 @@ int main(void)
 		TEST(test_an_endpoint_that_goes_in_mid_run),
 		TEST(test_an_instance_count_that_is_not_set),
 		TEST(test_a_node_autoscaler_is_found_first),
+		TEST(test_an_autoscaler_says_no),
+		TEST(test_events_are_not_watched_without_an_autoscaler),
 		TEST(test_the_end_in_mid_run),
 		TEST(test_standing_by),
 		TEST(test_progress_is_told_once_a_second),

@@ -92,7 +92,7 @@ static void what_passes_is_not_told(void **state)
 		assert_int_equal(ended(t, "pods", start_s + 10), 7000);
 	}
 	assert_true(is_news(t, "pods", http(404, "no"), 1000));
-	assert_true(is_news(t, "events", http(403, FORBIDDEN("create", "e", "ns")), 1000));
+	assert_true(is_news(t, "our events", http(403, FORBIDDEN("create", "e", "ns")), 1000));
 	trouble_free(t);
 }
 
