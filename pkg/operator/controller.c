@@ -55,7 +55,7 @@ static void detection_answered(void *arg, enum kube_outcome outcome, const struc
 	d->call = NULL;
 	if (err->code == ERR_NONE && !op->autoscaler_found) {
 		op->autoscaler_found = true;
-		LOG_INFO("a node autoscaler provides nodes: a pool gets its whole provision timeout",
+		LOG_INFO("a node autoscaler provides nodes: a pool gets its provision timeout, unless that says no",
 		         LOG_STR("found", d == &op->karpenter ? "the API group karpenter.sh"
 		                                              : "ConfigMap kube-system/cluster-autoscaler-status"));
 		if (op->started)

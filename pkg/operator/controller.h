@@ -7,7 +7,7 @@
 enum node_autoscaler {
 	NODE_AUTOSCALER_AUTO, /* external if Karpenter's API or cluster-autoscaler's status is found, else none */
 	NODE_AUTOSCALER_NONE, /* nothing adds nodes: "no room" is definite after a few seconds */
-	NODE_AUTOSCALER_EXTERNAL, /* something adds nodes when pods wait: a pool gets its whole provision timeout */
+	NODE_AUTOSCALER_EXTERNAL, /* something adds nodes when pods wait: a pool gets its provision timeout, unless that says no */
 };
 
 struct controller_options {

@@ -130,8 +130,8 @@ static void remember(struct pool_plan *p)
 	if (s->strikes == 0 || p->seen->last_bind.ms > s->last_strike.ms)
 		return; /* a bind clears the reason */
 	if (p->was->state == POOL_WAITING || p->was->state == POOL_PROBING || is_of_start(p->was->reason)) {
-		/* That was why it waited or did not start, not why it was given up: there only a timeout can have been the
-		 * reason. */
+		/* That was why it waited or did not start, not why it was given up: it is taken for a timeout, which costs one
+		 * trial. */
 		if (p->seen->provides_nodes)
 			s->reason = REASON_PROVISION_TIMEOUT;
 		return;
