@@ -13,7 +13,7 @@ struct sign {
 	enum entry entry;
 };
 
-/* The first that is found decides. */
+/* The first that is found decides; the last is all else. */
 static const struct sign cluster_autoscaler_signs[] = {
 	{"max node group size reached", true, ENTRY_LIMIT},
 	{"max cluster ", true, ENTRY_LIMIT}, /* "max cluster cpu, memory limit reached" */
@@ -25,14 +25,14 @@ static const struct sign cluster_autoscaler_signs[] = {
 	{"node(s) had untolerated taint", true, ENTRY_UNFIT},
 	{"node(s) had taint", true, ENTRY_UNFIT},
 	{"Insufficient ", true, ENTRY_UNFIT},
-	{NULL, false, ENTRY_UNKNOWN},
+	{"", true, ENTRY_UNKNOWN},
 };
 
 static const struct sign gke_signs[] = {
 	{"GCE out of resources", true, ENTRY_STOCK_OUT},
 	{"GCE quota exceeded", true, ENTRY_LIMIT},
 	{"IP space exhausted", true, ENTRY_LIMIT},
-	{NULL, false, ENTRY_UNKNOWN},
+	{"", true, ENTRY_UNKNOWN},
 };
 
 /* A NodePool's error may stand in the middle, after what was asked and before its name. Where no type meets the
@@ -56,7 +56,7 @@ static const struct sign karpenter_signs[] = {
 	/* Requirements of one NodePool are listed like NodePools. */
 	{"key ", true, ENTRY_UNFIT},
 	{"label ", true, ENTRY_UNFIT},
-	{NULL, false, ENTRY_UNKNOWN},
+	{"", true, ENTRY_UNKNOWN},
 };
 
 /* What the list comes to. */
@@ -96,8 +96,7 @@ static struct slice take_until(struct slice *s, const char *separator)
 
 static void add_entry(struct sum *sum, const struct sign *signs, struct slice text)
 {
-	while (signs->text &&
-	       !(signs->at_front ? slice_starts(text, signs->text) : slice_contains(text, signs->text)))
+	while (!(signs->at_front ? slice_starts(text, signs->text) : slice_contains(text, signs->text)))
 		signs++;
 	bool explicit = signs->entry == ENTRY_STOCK_OUT || signs->entry == ENTRY_LIMIT;
 	/* Of several the stock-out is what the result says. */
