@@ -84,7 +84,8 @@ int main(int argc, char **argv)
 			kube_client_new(loop, &config, &(struct kube_client_options){.user_agent = "example"}, &err);
 	if (p.client) {
 		struct informer_handler h = {on_change, on_synced, on_undecodable, on_trouble, .arg = &p};
-		p.informer = informer_new(p.client, &(struct informer_options){&config_maps, p.ns, NULL, h});
+		p.informer = informer_new(p.client,
+		                          &(struct informer_options){.type = &config_maps, .ns = p.ns, .handler = h});
 		informer_start(p.informer);
 		loop_on_signal(loop, SIGTERM, on_signal, loop);
 		loop_run(loop);
