@@ -274,6 +274,20 @@ lacks() {
 	complains 0 1
 }
 
+@test "without the right to read events: one line, and nobody waits for them; granted, they are watched" {
+	nodes "$P5" 1
+	account_without list,watch events
+	EXPECTED_LOG='cannot watch resource'
+	operator_start --node-autoscaler external
+	apply_model llm
+	two_pools llm 1
+	settles 20 llm 1 0
+	complains 10 1 ".msg == \"watch failed and is tried again\" and .resource == \"events\" and $(lacks watch events '')"
+	weak_role none none
+	wait_for 40 "the watch" logged '.msg == "watch goes on" and .resource == "events"'
+	complains 0 1
+}
+
 # A way to the API server that can be closed: forward_stop, forward_start.
 forward_start() {
 	local host
