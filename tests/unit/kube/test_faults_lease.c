@@ -293,8 +293,8 @@ static void the_wall_clock_does_not_matter(void **state)
 		unsigned n = count_requests(&r.f, "PATCH *");
 		RACE_UNTIL(&r, count_requests(&r.f, "PATCH *") >= n + 2);
 		renewed_on(&r.f, after);
-		/* So it has moved. */
-		assert_int_equal(str_eq(before, after), llabs(steps_s[i]) < 86400);
+		if (llabs(steps_s[i]) >= 86400) /* so it has moved; two hours may be another day, too */
+			assert_string_not_equal(before, after);
 	}
 	assert_one_led_throughout(&r);
 	end_race(&r);
