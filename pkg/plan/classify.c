@@ -262,11 +262,22 @@ static void look_at_preemption(struct evidence *e)
 	}
 }
 
+/* The room on a node that is being removed, or does not answer, is not for the next one. */
+static bool leaves_room(const struct evidence *e, const struct pod *p)
+{
+	for (size_t i = 0; i < e->in->n_nodes; i++) {
+		const struct node *n = e->in->nodes[i];
+		if (str_eq(n->meta.name, p->node_name))
+			return !nodestate_loses(n, p->scheduled_since, e->now);
+	}
+	return true;
+}
+
 static void look_at_leaving(struct evidence *e)
 {
 	for (size_t i = 0; i < e->in->n_leaving; i++) {
 		struct wall due = e->in->leaving[i]->meta.deleted;
-		if (!wall_is_set(due))
+		if (!wall_is_set(due) || !leaves_room(e, e->in->leaving[i]))
 			continue;
 		e->left_until = wall_max(e->left_until, wall_add(second_end(due), CLASSIFY_RELEASE_MARGIN_MS));
 		e->being_released = true;

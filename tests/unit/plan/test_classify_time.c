@@ -47,6 +47,19 @@ static void the_predecessor_still_holds_its_gpus(void **state)
 	is(live(sc, 61), REASON_STOCK_OUT, true, NEVER);
 }
 
+static void room_on_a_node_that_goes_too_is_none(void **state)
+{
+	struct scene *sc = *state;
+	struct node *a = node(sc, "a", 8);
+	node(sc, "b", 8);
+	pod(sc, 0, NO_ROOM);
+	leaving(sc, 30);
+	sc->leaving[0].node_name = "a";
+	is(look(sc, 4), REASON_RELEASING, false, 61);
+	taint(sc, a, "karpenter.sh/disrupted");
+	is(look(sc, 4), REASON_STOCK_OUT, true, NEVER);
+}
+
 static void room_was_made(void **state)
 {
 	struct scene *sc = *state;
@@ -404,6 +417,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(preemption),
 		STORY(the_predecessor_still_holds_its_gpus),
+		STORY(room_on_a_node_that_goes_too_is_none),
 		STORY(room_was_made),
 		STORY(one_hangs_and_another_makes_room),
 		STORY(leaving_helps_only_where_room_lacks),
