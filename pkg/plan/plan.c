@@ -96,7 +96,8 @@ static void find_substituted(struct planning *pl)
 	}
 }
 
-/* Does all that is asked of the new generation wait behind our own older instances, with nowhere else to go? */
+/* Does all that is asked of the new generation wait behind our own older instances, with nowhere else to go and none of them
+ * going? */
 static bool no_room(const struct planning *pl)
 {
 	bool behind = false;
@@ -106,7 +107,7 @@ static bool no_room(const struct planning *pl)
 
 		if (p->share == 0)
 			continue;
-		if (!pool_waits_behind_own(p))
+		if (!pool_waits_behind_own(p) || older_makes_room(pl, p))
 			return false;
 		behind = true;
 	}
