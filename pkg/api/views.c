@@ -376,16 +376,16 @@ bool node_differs(const struct node *a, const struct node *b)
 	       !same_quantities(a->capacity, a->n_capacity, b->capacity, b->n_capacity);
 }
 
-/* Service */
+/* Service, PodDisruptionBudget */
 
-static const struct jfield service_labels[] = {STR(LABEL_ENDPOINT, service, endpoint), {0}};
-static const struct jfield service_metadata[] = {OBJMETA_FIELDS, OBJECT("labels", service_labels), {0}};
-static const struct jfield service_fields[] = {OBJECT("metadata", service_metadata), {0}};
+static const struct jfield companion_labels[] = {STR(LABEL_ENDPOINT, companion, endpoint), {0}};
+static const struct jfield companion_metadata[] = {OBJMETA_FIELDS, OBJECT("labels", companion_labels), {0}};
+static const struct jfield companion_fields[] = {OBJECT("metadata", companion_metadata), {0}};
 
-struct service *service_decode(struct slice json, struct err *err)
+struct companion *companion_decode(struct slice json, struct err *err)
 {
-	struct service view = {0};
-	return decode(service_fields, json, &view, sizeof(view), err);
+	struct companion view = {0};
+	return decode(companion_fields, json, &view, sizeof(view), err);
 }
 
 void view_free(void *view)

@@ -76,7 +76,8 @@ int64_t node_capacity(const struct node *n, const char *resource);
 /* Is there a difference that could change a decision? (A node's heartbeat is none.) */
 bool node_differs(const struct node *a, const struct node *b);
 
-struct service {
+/* What an endpoint has once, under its own name: its Service and its PodDisruptionBudget. */
+struct companion {
 	struct objmeta meta;
 	const char *endpoint; /* label */
 };
@@ -84,5 +85,5 @@ struct service {
 struct pod *pod_decode(struct slice json, struct err *err);
 struct deployment *deployment_decode(struct slice json, struct err *err);
 struct node *node_decode(struct slice json, struct err *err);
-struct service *service_decode(struct slice json, struct err *err);
+struct companion *companion_decode(struct slice json, struct err *err);
 void view_free(void *view);

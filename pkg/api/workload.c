@@ -209,12 +209,19 @@ json_t *workload_deployment(const struct endpoint *e, const struct endpoint_pool
 	return d;
 }
 
-json_t *workload_service(const struct endpoint *e, const struct model *m)
+/* An object of the endpoint's own name. */
+static json_t *companion_new(const char *api_version, const char *kind, const struct endpoint *e)
 {
-	json_t *s = object_new("v1", "Service", e, e->meta.name);
-	json_t *meta = json_child(s, "metadata");
+	json_t *o = object_new(api_version, kind, e, e->meta.name);
+	json_t *meta = json_child(o, "metadata");
 	json_put_str(json_child(meta, "labels"), LABEL_ENDPOINT, e->meta.name);
 	put_owner(meta, e);
+	return o;
+}
+
+json_t *workload_service(const struct endpoint *e, const struct model *m)
+{
+	json_t *s = companion_new("v1", "Service", e);
 
 	json_t *spec = json_child(s, "spec");
 	json_t *selector = json_child(spec, "selector");
@@ -229,4 +236,15 @@ json_t *workload_service(const struct endpoint *e, const struct model *m)
 	json_set(spec, "ports", ports);
 	append(ports, port);
 	return s;
+}
+
+json_t *workload_budget(const struct endpoint *e)
+{
+	json_t *b = companion_new("policy/v1", "PodDisruptionBudget", e);
+	json_t *spec = json_child(b, "spec");
+	json_put_int(spec, "maxUnavailable", 1);
+	json_put_str(json_child(json_child(spec, "selector"), "matchLabels"), LABEL_ENDPOINT, e->meta.name);
+	/* What does not serve must not hold up a drain. */
+	json_put_str(spec, "unhealthyPodEvictionPolicy", "AlwaysAllow");
+	return b;
 }

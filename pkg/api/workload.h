@@ -20,3 +20,6 @@ json_t *workload_deployment(const struct endpoint *e, const struct endpoint_pool
 /* The endpoint's stable address: a Service of the endpoint's name, port 80 -> the model's port. New
  * reference. */
 json_t *workload_service(const struct endpoint *e, const struct model *m);
+/* A PodDisruptionBudget of the endpoint's name: one instance at a time may be evicted, of whatever pool and revision;
+ * one that is not Ready always. New reference. */
+json_t *workload_budget(const struct endpoint *e);

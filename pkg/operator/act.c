@@ -15,7 +15,9 @@ struct write {
 	bool is_status;
 	bool is_create;
 	bool is_delete;
-	int32_t count; /* what is asked of a Deployment, else -1 */
+	const char
+		*refused_as; /* static: why, if the server refuses it, it is not asked again at once; NULL: it is */
+	int32_t count;   /* what is asked of a Deployment, else -1 */
 };
 
 struct run {
@@ -28,7 +30,7 @@ struct run {
 	struct plan_event *events;
 	size_t n_events;
 	bool failed;
-	bool is_service; /* creates the Service and nothing else */
+	bool has_service_turn; /* creates a Service */
 };
 
 static void send_next(struct run *r);
@@ -39,7 +41,7 @@ static void run_end(struct run *r, int64_t retry_after_ms)
 	struct work *w = r->w;
 	bool failed = r->failed;
 
-	if (r->is_service)
+	if (r->has_service_turn)
 		w->op->service_runs--;
 	w->run = NULL;
 	r->call = NULL;
@@ -152,10 +154,13 @@ static void add_create(struct run *r, const struct endpoint *e, const struct pla
 	pool_revision(e, p, m, revision);
 	body = workload_deployment(e, p, m, revision, s->to, &err);
 	if (body) {
-		add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment, body_text(&r->arena, body))
-			->count = s->to;
+		struct write *w = add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment,
+		                            body_text(&r->arena, body));
+
+		w->count = s->to;
+		w->refused_as = "TemplateRefused";
 	} else {
-		refusal_put(r->w, in->pools[s->index].deployment, "TemplateRefused", err.message);
+		refusal_put(r->w, KIND_DEPLOYMENT, in->pools[s->index].deployment, "TemplateRefused", err.message);
 		r->failed = true;
 	}
 }
@@ -187,12 +192,20 @@ static void add_step(struct run *r, const struct endpoint *e, const struct plan_
 	}
 }
 
-bool run_wants_service(struct controller *op, const struct endpoint *e, struct work *w)
+static bool companion_missing(struct controller *op, const struct endpoint *e, struct work *w, enum kind kind)
 {
-	const struct refusal *refusal = refusal_find(w, e->meta.name);
+	const struct refusal *refusal = refusal_find(w, kind, e->meta.name);
 
-	return !store_get(controller_store(op, KIND_SERVICE), e->meta.ns, e->meta.name) &&
-	       !(refusal && loop_now(op->loop).ms < refusal->retry_at.ms) && first_model(op, e);
+	return !store_get(controller_store(op, kind), e->meta.ns, e->meta.name) &&
+	       !(refusal && loop_now(op->loop).ms < refusal->retry_at.ms);
+}
+
+struct companions companions_missing(struct controller *op, const struct endpoint *e, struct work *w)
+{
+	return (struct companions){
+		.service = companion_missing(op, e, w, KIND_SERVICE) && first_model(op, e),
+		.budget = companion_missing(op, e, w, KIND_BUDGET),
+	};
 }
 
 static void add_status(struct run *r, const struct endpoint *e, const struct endpoint_status *s)
@@ -264,17 +277,23 @@ void run_instance_count(struct work *w, const struct endpoint *e)
 	send_next(r);
 }
 
-void run_service(struct work *w, const struct endpoint *e)
+void run_companions(struct work *w, const struct endpoint *e, struct companions missing)
 {
 	struct arena a;
 	struct run *r;
 
 	arena_init(&a);
-	r = run_new(w, e, a, 1);
-	r->is_service = true;
-	w->op->service_runs++;
-	add_write(r, KIND_SERVICE, KUBE_CREATE, e->meta.name,
-	          body_text(&r->arena, workload_service(e, first_model(w->op, e))));
+	r = run_new(w, e, a, 2);
+	if (missing.service) {
+		r->has_service_turn = true;
+		w->op->service_runs++;
+		add_write(r, KIND_SERVICE, KUBE_CREATE, e->meta.name,
+		          body_text(&r->arena, workload_service(e, first_model(w->op, e))))
+			->refused_as = "ServiceRefused";
+	}
+	if (missing.budget)
+		add_write(r, KIND_BUDGET, KUBE_CREATE, e->meta.name, body_text(&r->arena, workload_budget(e)))
+			->refused_as = "BudgetRefused";
 	send_next(r);
 }
 
@@ -300,7 +319,7 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 		asked_put(r->w, w->name, w->count);
 	r->w->denied = 0;
 	if (w->is_create)
-		refusal_clear(r->w, w->name);
+		refusal_clear(r->w, w->kind, w->name);
 	if (w->is_status)
 		r->w->progress_at = (struct mono){0};
 }
@@ -310,7 +329,7 @@ static void refuse(struct run *r, const struct write *w, const char *reason, con
 	char text[512];
 
 	str_format(text, sizeof(text), "%s %s %s", w->rq.resource->kind, w->name, what);
-	refusal_put(r->w, w->name, reason, text);
+	refusal_put(r->w, w->kind, w->name, reason, text);
 }
 
 /* 409 on a create: our own object that the watch has not shown yet, or somebody else's. */
@@ -353,7 +372,7 @@ static bool lacks_rights(const struct err *err)
 static void not_written(struct run *r, const struct write *w, const struct err *err)
 {
 	bool denied = lacks_rights(err) && r->w->denied++ < DENIED_QUICKLY;
-	bool refused = w->is_create && !denied &&
+	bool refused = w->refused_as && !denied &&
 	               (err->http_status == 400 || err->http_status == 403 || err->http_status == 422);
 
 	if (w->is_create && err->http_status == 409 && str_eq(err->reason, "AlreadyExists")) {
@@ -364,8 +383,7 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 		return;
 	}
 	if (refused)
-		refusal_put(r->w, w->name, w->kind == KIND_SERVICE ? "ServiceRefused" : "TemplateRefused",
-		            err->message);
+		refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
 	if (err->http_status)
 		trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
 	else /* the server is away: the watches say so, once for all endpoints */

@@ -71,10 +71,10 @@ void expect_gone(struct work *w, enum kind kind, const char *name)
 bool is_watched(enum kind kind, const struct work *w, struct slice object)
 {
 	struct err ignored = ERR_INIT;
-	struct service *s = service_decode(object, &ignored); /* what is read of it, all kinds have */
-	bool watched = kind == KIND_ENDPOINT || (s && str_eq(s->endpoint, w->name));
+	struct companion *c = companion_decode(object, &ignored); /* what is read of it, all kinds have */
+	bool watched = kind == KIND_ENDPOINT || (c && str_eq(c->endpoint, w->name));
 
-	view_free(s);
+	view_free(c);
 	return watched;
 }
 
@@ -201,21 +201,22 @@ void asked_put(struct work *w, const char *deployment, int32_t count)
 	w->asked[i] = (struct asked){hash, count};
 }
 
-struct refusal *refusal_find(struct work *w, const char *name)
+struct refusal *refusal_find(struct work *w, enum kind kind, const char *name)
 {
 	for (struct refusal *r = w->refusals; r; r = r->next)
-		if (str_eq(r->name, name))
+		if (r->kind == kind && str_eq(r->name, name))
 			return r;
 	return NULL;
 }
 
-void refusal_put(struct work *w, const char *name, const char *reason, const char *message)
+void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message)
 {
-	struct refusal *r = refusal_find(w, name);
+	struct refusal *r = refusal_find(w, kind, name);
 	int64_t delay_ms = REFUSAL_RETRY_MS;
 
 	if (!r) {
 		r = xcalloc(1, sizeof(*r));
+		r->kind = kind;
 		r->name = xstrdup(name);
 		r->next = w->refusals;
 		w->refusals = r;
@@ -231,10 +232,10 @@ void refusal_put(struct work *w, const char *name, const char *reason, const cha
 	r->retry_at = (struct mono){loop_now(w->op->loop).ms + delay_ms};
 }
 
-void refusal_clear(struct work *w, const char *name)
+void refusal_clear(struct work *w, enum kind kind, const char *name)
 {
 	for (struct refusal **r = &w->refusals; *r; r = &(*r)->next)
-		if (str_eq((*r)->name, name)) {
+		if ((*r)->kind == kind && str_eq((*r)->name, name)) {
 			struct refusal *gone = *r;
 
 			*r = gone->next;
@@ -251,7 +252,7 @@ void work_free(struct work *w)
 	while (w->expectations)
 		drop(w, w->expectations);
 	while (w->refusals)
-		refusal_clear(w, w->refusals->name);
+		refusal_clear(w, w->refusals->kind, w->refusals->name);
 	map_done(&w->given_up, free);
 	free(w->asked);
 	free(w->key);

@@ -20,6 +20,7 @@ enum kind {
 	KIND_POD,
 	KIND_NODE,
 	KIND_SERVICE,
+	KIND_BUDGET,
 	/* Events about Pods: watched only where something provides nodes, and nobody waits for the list. */
 	KIND_POD_EVENT,
 	KIND_COUNT,
@@ -47,9 +48,10 @@ struct expectation {
 	struct expectation *next;
 };
 
-/* The API server refused to create this Deployment or Service, or somebody else's object has its name. Asked again
- * later, and at once under another name (another template). */
+/* The API server refused to create this object, or somebody else's has its name. Asked again later, and at once under
+ * another name (another template). */
 struct refusal {
+	enum kind kind;
 	char *name;
 	const char *reason; /* static */
 	char *message;
@@ -157,16 +159,16 @@ void expect_version(struct work *w, enum kind kind, const char *name, const char
 void expect_gone(struct work *w, enum kind kind, const char *name);
 /* The outcome of a write is unknown, or the view is late: look, then expect what was seen. */
 void expect_verify(struct work *w, enum kind kind, const char *name);
-/* Does our watch show this object, whose JSON is given? Of Deployments and Services only those with the endpoint's label. */
+/* Does our watch show this object, whose JSON is given? Of what we create only what has the endpoint's label. */
 bool is_watched(enum kind kind, const struct work *w, struct slice object);
 /* Drops what the stores show by now; true when nothing is left. Verifies what is late. */
 bool expect_met(struct work *w);
 /* -1: not known; so it is put where an outcome is unknown, or the Deployment goes. */
 int32_t asked_count(const struct work *w, const char *deployment);
 void asked_put(struct work *w, const char *deployment, int32_t count);
-struct refusal *refusal_find(struct work *w, const char *name);
-void refusal_put(struct work *w, const char *name, const char *reason, const char *message);
-void refusal_clear(struct work *w, const char *name);
+struct refusal *refusal_find(struct work *w, enum kind kind, const char *name);
+void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message);
+void refusal_clear(struct work *w, enum kind kind, const char *name);
 void work_free(struct work *w);
 
 /* act.c: carries out a plan, one write after the other, the status last. */
@@ -177,9 +179,14 @@ void run_free(struct run *r); /* cancels */
 void run_cancel(struct work *w);
 void run_instance_count(struct work *w,
                         const struct endpoint *e); /* fills in spec.instanceCount through /scale */
-/* Creates the endpoint's Service, which run_wants_service() said is missing. */
-void run_service(struct work *w, const struct endpoint *e);
-bool run_wants_service(struct controller *op, const struct endpoint *e, struct work *w);
+/* What an endpoint has once, under its own name. */
+struct companions {
+	bool service, budget;
+};
+/* Which of these are missing and may be created now? */
+struct companions companions_missing(struct controller *op, const struct endpoint *e, struct work *w);
+/* Creates them, the Service first. */
+void run_companions(struct work *w, const struct endpoint *e, struct companions missing);
 /* reconcile.c: NULL while the endpoint was not looked at. */
 struct work *work_find(const struct controller *op, const char *ns, const char *name);
 /* Called when a run ended. */

@@ -89,12 +89,14 @@ static int is_leftover(void *arg, const void *obj)
 
 bool observe_leftovers(const struct controller *op, const struct endpoint *e)
 {
-	const struct service *s = store_get(controller_store(op, KIND_SERVICE), e->meta.ns, e->meta.name);
+	const struct companion *s = store_get(controller_store(op, KIND_SERVICE), e->meta.ns, e->meta.name),
+						   *b = store_get(controller_store(op, KIND_BUDGET), e->meta.ns, e->meta.name);
 	char key[KEY_SIZE];
 
 	key_format(key, e->meta.ns, e->meta.name);
-	return (s && is_leftover(&e, s)) || store_each_indexed(controller_store(op, KIND_DEPLOYMENT),
-	                                                       INDEX_ENDPOINT, key, is_leftover, &e) != 0;
+	return (s && is_leftover(&e, s)) || (b && is_leftover(&e, b)) ||
+	       store_each_indexed(controller_store(op, KIND_DEPLOYMENT), INDEX_ENDPOINT, key, is_leftover, &e) !=
+	           0;
 }
 
 static void count_bound(const struct look *l, struct group *g, const struct pod *p)
@@ -305,7 +307,7 @@ static struct group *find_group(struct look *l, const struct endpoint_pool *p, c
 		deployment_name(l->e->meta.name, p->name, revision, name);
 		seen->deployment = arena_strdup(l->a, name);
 		g = group_named(l, name);
-		refusal = refusal_find(l->w, name);
+		refusal = refusal_find(l->w, KIND_DEPLOYMENT, name);
 		if (g && !is_ours(l, &g->deployment->meta)) {
 			block(seen, COND_STALLED, "NameTaken",
 			      arena_printf(l->a, "Deployment %s exists and belongs to somebody else; it is left alone",
@@ -436,16 +438,15 @@ static void look_at_grown(struct look *l, struct plan_input *ret)
 	ret->n_grown = grown.n;
 }
 
-static void look_at_service(struct look *l, struct plan_input *ret)
+static void look_at_companion(struct look *l, enum kind kind, struct plan_input *ret)
 {
-	const struct service *s =
-		store_get(controller_store(l->op, KIND_SERVICE), l->e->meta.ns, l->e->meta.name);
-	const struct refusal *refusal = s ? NULL : refusal_find(l->w, l->e->meta.name);
+	const struct companion *c = store_get(controller_store(l->op, kind), l->e->meta.ns, l->e->meta.name);
+	const struct refusal *refusal = c ? NULL : refusal_find(l->w, kind, l->e->meta.name);
 
-	if (s && !is_ours(l, &s->meta)) {
+	if (c && !is_ours(l, &c->meta)) {
 		ret->trouble_reason = "NameTaken";
-		ret->trouble = arena_printf(l->a, "Service %s exists and belongs to somebody else; it is left alone",
-		                            l->e->meta.name);
+		ret->trouble = arena_printf(l->a, "%s %s exists and belongs to somebody else; it is left alone",
+		                            controller_types[kind].resource.kind, l->e->meta.name);
 	} else if (refusal) {
 		ret->trouble_reason = refusal->reason;
 		ret->trouble = arena_strdup(l->a, refusal->message);
@@ -468,5 +469,6 @@ void observe(struct controller *op, const struct endpoint *e, struct work *w, st
 	look_at_pools(&l, ret->pools);
 	look_at_old(&l, ret);
 	look_at_grown(&l, ret);
-	look_at_service(&l, ret);
+	look_at_companion(&l, KIND_BUDGET, ret);
+	look_at_companion(&l, KIND_SERVICE, ret); /* the address matters more: said instead */
 }

@@ -107,17 +107,19 @@ static bool waits_for_leftovers(struct controller *op, const char *key, const st
 	return true;
 }
 
-static bool create_service(struct controller *op, const char *key, const struct endpoint *e, struct work *w)
+static bool create_companions(struct controller *op, const char *key, const struct endpoint *e,
+                              struct work *w)
 {
+	struct companions missing = companions_missing(op, e, w);
+
 	end_service_turn(w);
-	if (!run_wants_service(op, e, w))
-		return false;
-	if (op->service_runs >= MAX_SERVICE_RUNS) {
+	if (missing.service && op->service_runs >= MAX_SERVICE_RUNS) {
 		map_put(&op->service_line, key, w);
 		return false;
 	}
-	run_service(w, e);
-	return true;
+	if (missing.service || missing.budget)
+		run_companions(w, e, missing);
+	return missing.service || missing.budget;
 }
 
 /* True: not to be told yet. The key comes again when it is. */
@@ -175,7 +177,7 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	if (acting)
 		run_start(w, e, &in, &a, &out);
 	else
-		acting = create_service(op, key, e, w);
+		acting = create_companions(op, key, e, w);
 	arena_done(&a);
 	return acting;
 }

@@ -41,9 +41,9 @@ static void *decode_node(struct slice json, struct err *err)
 	return node_decode(json, err);
 }
 
-static void *decode_service(struct slice json, struct err *err)
+static void *decode_companion(struct slice json, struct err *err)
 {
-	return service_decode(json, err);
+	return companion_decode(json, err);
 }
 
 static void emit_endpoint(const struct objmeta *meta, const char *endpoint, store_emit_fn *emit, void *arg)
@@ -93,6 +93,10 @@ const struct kube_type controller_types[KIND_COUNT] = {
                          index_deployment},
 	[KIND_POD] = {{"", "v1", "pods", "Pod", true}, decode_pod, view_free, index_pod},
 	[KIND_NODE] = {{"", "v1", "nodes", "Node", false}, decode_node, view_free, index_node},
-	[KIND_SERVICE] = {{"", "v1", "services", "Service", true}, decode_service, view_free, NULL},
+	[KIND_SERVICE] = {{"", "v1", "services", "Service", true}, decode_companion, view_free, NULL},
+	[KIND_BUDGET] = {{"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true},
+                     decode_companion,
+                     view_free,
+                     NULL},
 	[KIND_POD_EVENT] = {{"", "v1", "events", "Event", true}, pod_event_decode, view_free, pod_event_index},
 };

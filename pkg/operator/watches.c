@@ -115,11 +115,11 @@ static void deployment_changed(void *arg, const void *before, const void *after)
 	controller_enqueue(op, d->meta.ns, d->endpoint, QUEUE_FRESH);
 }
 
-static void service_changed(void *arg, const void *before, const void *after)
+static void companion_changed(void *arg, const void *before, const void *after)
 {
-	const struct service *s = after ? after : before;
+	const struct companion *c = after ? after : before;
 
-	controller_enqueue(controller_of(arg), s->meta.ns, s->meta.name,
+	controller_enqueue(controller_of(arg), c->meta.ns, c->meta.name,
 	                   QUEUE_FRESH); /* whatever its label says */
 }
 
@@ -251,11 +251,12 @@ void watches_start(struct controller *op)
 		[KIND_DEPLOYMENT] = deployment_changed,
 		[KIND_POD] = pod_changed,
 		[KIND_NODE] = node_changed,
-		[KIND_SERVICE] = service_changed,
+		[KIND_SERVICE] = companion_changed,
+		[KIND_BUDGET] = companion_changed,
 	};
 
 	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++) {
-		bool ours = i == KIND_DEPLOYMENT || i == KIND_POD || i == KIND_SERVICE;
+		bool ours = i == KIND_DEPLOYMENT || i == KIND_POD || i == KIND_SERVICE || i == KIND_BUDGET;
 		struct informer_options o;
 
 		op->watched[i] = (struct watched){op, (enum kind)i};

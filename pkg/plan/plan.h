@@ -48,8 +48,8 @@ struct plan_input {
 	const struct pod *const
 		*grown; /* Ready instances of any revision that are still protected; sorted by name */
 	size_t n_grown;
-	/* Trouble of the endpoint as a whole that only a person can mend (its Service's name is taken): Stalled with this reason
-	 * (CamelCase, static) and sentence. NULL: none. */
+	/* Trouble of the endpoint as a whole that only a person can mend (the name of its Service or budget is taken):
+	 * Stalled with this reason (CamelCase, static) and sentence. NULL: none. */
 	const char *trouble_reason, *trouble;
 };
 

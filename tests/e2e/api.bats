@@ -97,4 +97,7 @@ load helpers
 	fails may create pods -A
 	fails may update instancepoolendpoints.inference.instancepool.dev -A
 	fails may delete services -A
+	may create poddisruptionbudgets.policy -A
+	fails may patch poddisruptionbudgets.policy -A
+	fails may delete poddisruptionbudgets.policy -A
 }

@@ -4,10 +4,10 @@
 load helpers
 
 nothing_is_left() {
-	[[ -z $(k get ipe,deployments,replicasets,services,pods -o name) ]]
+	[[ -z $(k get ipe,deployments,replicasets,services,poddisruptionbudgets,pods -o name) ]]
 }
 
-@test "deletion in every phase leaves no Deployment, no Service, no pod (real-life nodes)" {
+@test "deletion in every phase leaves no Deployment, no Service, no budget, no pod (real-life nodes)" {
 	real_life_nodes "$P5" 4
 	operator_start
 	READY_AFTER=1s apply_model llm

@@ -27,7 +27,7 @@ load helpers
 	for i in 1 2 3 4 5; do
 		settles 40 "llm$i" 1 2
 	done
-	[[ $(objects deployments) == 10 && $(objects services) == 5 && $(objects pods) == 15 ]]
+	[[ $(objects deployments) == 10 && $(objects services) == 5 && $(objects poddisruptionbudgets) == 5 && $(objects pods) == 15 ]]
 	[[ $(k get replicasets -o name | wc -l) == 10 ]]
 	# Three pods on each first choice, of which two were cancelled, and two on each fallback: nothing was asked twice.
 	created=$(jq -s '[.[].object.metadata.uid] | unique | length' "$T/pods.jsonl")

@@ -27,7 +27,7 @@ load helpers
 }
 
 nothing_is_left() {
-	[[ -z $(k get deployments,replicasets,services,pods -o name) ]]
+	[[ -z $(k get deployments,replicasets,services,poddisruptionbudgets,pods -o name) ]]
 }
 
 @test "a foreign Service with the endpoint's name is not touched, and said so; the instances come up" {
@@ -45,6 +45,22 @@ nothing_is_left() {
 	k delete service llm >/dev/null
 	wait_for 40 "the endpoint's own Service" ipe_is llm 'is("Stalled") | not'
 	k get service llm -o json | jq -e '.metadata.ownerReferences[0].name == "llm"'
+}
+
+@test "a foreign PodDisruptionBudget with the endpoint's name is not touched, and said so; the Service is there" {
+	nodes "$P5" 1
+	k create poddisruptionbudget llm --selector app=other --min-available 1 >/dev/null
+	before=$(k get poddisruptionbudget llm -o jsonpath='{.spec}{.metadata.labels}{.metadata.uid}')
+	operator_start
+	apply_model llm
+	two_pools llm 1
+	wait_for 20 "the condition that says so" ipe_is llm '
+		is("Stalled") and ([condition("Stalled")] | first | .reason == "NameTaken" and (.message | test("PodDisruptionBudget llm")))
+		and .status.currentInstanceCount == 1'
+	[[ $(k get poddisruptionbudget llm -o jsonpath='{.spec}{.metadata.labels}{.metadata.uid}') == "$before" ]]
+	k get service llm -o json | jq -e '.metadata.ownerReferences[0].name == "llm"'
+	k delete poddisruptionbudget llm >/dev/null
+	wait_for 40 "the endpoint's own budget" ipe_is llm 'is("Stalled") | not'
 }
 
 @test "an object that cannot be read is named in the log and counted; the others go on; mended, it goes on too" {

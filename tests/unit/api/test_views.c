@@ -304,11 +304,11 @@ static void a_heartbeat_is_no_difference(void **state)
 	view_free(before);
 }
 
-static void a_service(void **state)
+static void a_companion(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	struct service *s = service_decode(
+	struct companion *s = companion_decode(
 		SLICE_LIT("{\"metadata\": {\"name\": \"llm\", \"labels\": {" L "endpoint\": \"llm\"}}}"), &err);
 	assert_string_equal(s->endpoint, "llm");
 	view_free(s);
@@ -392,7 +392,7 @@ int main(void)
 		cmocka_unit_test(a_rollouts_progress_is_no_difference),
 		cmocka_unit_test(a_node),
 		cmocka_unit_test(a_heartbeat_is_no_difference),
-		cmocka_unit_test(a_service),
+		cmocka_unit_test(a_companion),
 		cmocka_unit_test(errors_name_the_place),
 		cmocka_unit_test(objects_of_real_servers),
 	};

@@ -285,6 +285,22 @@ static void the_service(void **state)
 	done(f);
 }
 
+static void the_budget(void **state)
+{
+	(void)state;
+	struct fixture f = setup(ENDPOINT(PLAIN_POOL), MODEL(PLAIN_TEMPLATE));
+	CLEANUP_JSON json_t *b = workload_budget(f.e);
+	assert_json(
+		b, "{\"apiVersion\":\"policy/v1\",\"kind\":\"PodDisruptionBudget\",\"metadata\":{\"name\":\"llm\","
+		   "\"namespace\":\"ns\",\"labels\":{\"inference.instancepool.dev/endpoint\":\"llm\"},"
+		   "\"ownerReferences\":[{\"apiVersion\":\"inference.instancepool.dev/v1alpha1\",\"kind\":"
+		   "\"InstancePoolEndpoint\",\"name\":\"llm\",\"uid\":\"e-uid\",\"controller\":true,"
+		   "\"blockOwnerDeletion\":false}]},\"spec\":{\"maxUnavailable\":1,\"selector\":{\"matchLabels\":"
+		   "{\"inference.instancepool.dev/"
+		   "endpoint\":\"llm\"}},\"unhealthyPodEvictionPolicy\":\"AlwaysAllow\"}}");
+	done(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +313,7 @@ int main(void)
 		cmocka_unit_test(the_gpu_taint_is_tolerated_once),
 		cmocka_unit_test(templates_that_cannot_be_used),
 		cmocka_unit_test(the_service),
+		cmocka_unit_test(the_budget),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 #pragma once
 /* An API server for one namespace, as far as the operator needs one: objects with versions, watches, preconditions.
  * nginx before it speaks HTTP/2 (web.h). Writes and single reads leave a trace in words, such as
- * "create p5=3, create service, status, g6 0->2": a Deployment goes by its pool, and "!409" behind it is how it failed. */
+ * "create p5=3, create Service, status, g6 0->2": a Deployment goes by its pool, and "!409" behind it is how it failed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ struct api {
 
 static inline bool api_is_watched(enum kind kind, const json_t *obj)
 {
-	bool labelled = kind == KIND_DEPLOYMENT || kind == KIND_POD || kind == KIND_SERVICE;
+	bool labelled = kind != KIND_ENDPOINT && kind != KIND_MODEL && kind != KIND_NODE;
 	return !labelled || json_at(obj, "metadata", "labels", LABEL_ENDPOINT);
 }
 

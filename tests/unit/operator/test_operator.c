@@ -119,7 +119,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const char created[] = "create p5=3, create g6=0, status, create Service";
+#define COMPANIONS "create Service, create PodDisruptionBudget"
+
+static const char created[] = "create p5=3, create g6=0, status, " COMPANIONS;
 
 static json_t *deployment_of(struct fixture *f, const char *pool)
 {
@@ -261,6 +263,8 @@ static void test_what_others_change_is_put_back(void **state)
 	expect(f, "create g6=0");
 	api_remove(&f->api, KIND_SERVICE, "llm");
 	expect(f, "create Service");
+	api_remove(&f->api, KIND_BUDGET, "llm");
+	expect(f, "create PodDisruptionBudget");
 	/* A Model that is gone takes nothing with it. */
 	api_remove(&f->api, KIND_MODEL, "llm");
 	expect(f, "status");
@@ -299,6 +303,26 @@ static void test_a_name_that_is_taken(void **state)
 	assert_condition(f, "Stalled", "True NameTaken");
 }
 
+/* What is refused of one kind says nothing of another kind with the same name. */
+static void test_a_budget_of_somebody_else(void **state)
+{
+	struct fixture *f = *state;
+	api_put(&f->api, KIND_BUDGET, api_json("{'metadata':{'name':'llm'}}"));
+	start(f);
+	expect(f, "create p5=3, create g6=0, status, " COMPANIONS "!409, look PodDisruptionBudget, status");
+	assert_condition(f, "Stalled", "True NameTaken");
+	api_remove(&f->api, KIND_SERVICE, "llm");
+	expect(f, "create Service");
+	/* One that has our label is seen at once. */
+	stop(f);
+	api_remove(&f->api, KIND_BUDGET, "llm");
+	api_put(&f->api, KIND_BUDGET,
+	        api_json("{'metadata':{'name':'llm','labels':{'" LABEL_ENDPOINT "':'llm'}}}"));
+	start(f);
+	expect(f, "");
+	assert_condition(f, "Stalled", "True NameTaken");
+}
+
 /* Two pools may share nodes. What this revision has there is no older fleet that an update will take away. */
 static void test_room_that_another_pool_of_ours_has(void **state)
 {
@@ -314,7 +338,7 @@ static void test_room_that_another_pool_of_ours_has(void **state)
 		"{'name':'best','instanceType':'p5','priority':1,'nodeSelector':{'type':'p5','reserved':'yes'}},"
 		"{'name':'any','instanceType':'p5','priority':2,'nodeSelector':{'type':'p5'}}");
 	start(f);
-	expect(f, "create best=2, create any=0, status, create Service");
+	expect(f, "create best=2, create any=0, status, " COMPANIONS);
 	stop(f);
 	scale(f, "best", 1);
 	scale(f, "any", 1);
@@ -335,7 +359,7 @@ static void test_a_create_whose_answer_is_lost(void **state)
 	start(f);
 	expect(f, "create p5=3!cut, look p5");
 	api_release(&f->api, KIND_DEPLOYMENT);
-	expect(f, "create g6=0, status, create Service");
+	expect(f, "create g6=0, status, " COMPANIONS);
 }
 
 static void test_a_create_that_never_came(void **state)
@@ -348,7 +372,7 @@ static void test_a_create_that_never_came(void **state)
 	                                      .reason = "ServiceUnavailable"};
 	start(f);
 	expect(f, "create p5=3!cut, look Deployment!503, look Deployment!404, "
-	          "create p5=3, create g6=0, status, create Service");
+	          "create p5=3, create g6=0, status, " COMPANIONS);
 }
 
 static void test_nothing_is_taken_away_on_an_old_view(void **state)
@@ -367,7 +391,7 @@ static void test_nothing_is_taken_away_on_an_old_view(void **state)
 	controller_enqueue(f->op, "ns", "llm", QUEUE_FRESH);
 	expect(f, "look g6, look p5");
 	api_release(&f->api, KIND_DEPLOYMENT);
-	expect(f, "g6 0->3, p5 3->0, status, create Service");
+	expect(f, "g6 0->3, p5 3->0, status, " COMPANIONS);
 }
 
 #define LOOKED_AT "instancepool_reconciles_total{result=\"unchanged\"} "
@@ -379,7 +403,7 @@ static void test_a_refused_template_is_remembered_and_mended(void **state)
 		f->api.faults[i] = (struct api_fault){
 			.method = "POST", .kind = KIND_DEPLOYMENT, .status = "422 Invalid", .reason = "Invalid"};
 	start(f);
-	expect(f, "create p5=3!422, create g6=3!422, status, create Service");
+	expect(f, "create p5=3!422, create g6=3!422, status, " COMPANIONS);
 	assert_condition(f, "Stalled", "True TemplateRefused");
 	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:2")));
 	expect(f, "create p5=3, create g6=0, status");
@@ -406,7 +430,7 @@ static void test_a_server_that_is_not_ready(void **state)
 	                                      .message = "deployments.apps is forbidden: User \"x\" cannot "
 	                                                 "create resource \"deployments\" in API group \"apps\""};
 	start(f);
-	expect(f, "create p5=3!403, create p5=3, create g6=0, status, create Service");
+	expect(f, "create p5=3!403, create p5=3, create g6=0, status, " COMPANIONS);
 	f->api.faults[0] = (struct api_fault){.method = "POST",
 	                                      .kind = KIND_SERVICE,
 	                                      .status = "429 Too Many Requests",
@@ -431,6 +455,8 @@ static void test_an_endpoint_that_is_made_again(void **state)
 	remove_deployment(f, "p5");
 	remove_deployment(f, "g6");
 	api_remove(&f->api, KIND_SERVICE, "llm");
+	expect(f, "");
+	api_remove(&f->api, KIND_BUDGET, "llm");
 	expect(f, created);
 	assert_condition(f, "Stalled", "False NothingInTheWay");
 }
@@ -456,7 +482,7 @@ static void test_an_instance_count_that_is_not_set(void **state)
 	api_remove(&f->api, KIND_ENDPOINT, "llm");
 	put_endpoint(f, "", TWO_TYPES);
 	start(f);
-	expect(f, "scale=1, create p5=1, create g6=0, status, create Service");
+	expect(f, "scale=1, create p5=1, create g6=0, status, " COMPANIONS);
 }
 
 /* Who provides nodes is known before the first plan: the scheduler's old refusals are no stock-out. */
@@ -570,7 +596,7 @@ static void test_standing_by(void **state)
 	expect(f, "");
 	assert_int_equal(queue_depth(f->op->queue), depth);
 	controller_lead(f->op, true);
-	expect(f, "status");
+	expect(f, "create PodDisruptionBudget, status");
 	assert_int_equal(metric_of(f, DESIRED), 3);
 	/* What went while another led is forgotten by who leads again. */
 	controller_lead(f->op, false);
@@ -668,6 +694,7 @@ int main(void)
 		TEST(test_what_others_change_is_put_back),
 		TEST(test_a_label_that_was_taken_off),
 		TEST(test_a_name_that_is_taken),
+		TEST(test_a_budget_of_somebody_else),
 		TEST(test_room_that_another_pool_of_ours_has),
 		TEST(test_a_create_whose_answer_is_lost),
 		TEST(test_a_create_that_never_came),
