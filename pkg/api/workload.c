@@ -209,6 +209,20 @@ json_t *workload_deployment(const struct endpoint *e, const struct endpoint_pool
 	return d;
 }
 
+json_t *workload_trial_pod(const json_t *deployment)
+{
+	const json_t *from = json_at(deployment, "metadata", NULL);
+	json_t *pod = json_must(json_deep_copy(json_at(deployment, "spec", "template", NULL)));
+	json_t *meta = json_child(pod, "metadata");
+	json_put_str(pod, "apiVersion", "v1");
+	json_put_str(pod, "kind", "Pod");
+	json_put_str(meta, "name", json_string_value(json_at(from, "name", NULL)));
+	json_put_str(meta, "namespace", json_string_value(json_at(from, "namespace", NULL)));
+	/* Policies may refuse a Pod that nobody owns. */
+	json_set(meta, "ownerReferences", json_must(json_deep_copy(json_at(from, "ownerReferences", NULL))));
+	return pod;
+}
+
 /* An object of the endpoint's own name. */
 static json_t *companion_new(const char *api_version, const char *kind, const struct endpoint *e)
 {

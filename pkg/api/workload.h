@@ -17,6 +17,8 @@ void pool_revision(const struct endpoint *e, const struct endpoint_pool *p, cons
  * be used. */
 json_t *workload_deployment(const struct endpoint *e, const struct endpoint_pool *p, const struct model *m,
                             const char *revision, int32_t replicas, struct err *err);
+/* One Pod of that Deployment, as its ReplicaSet would create it: for a dry run. New reference. */
+json_t *workload_trial_pod(const json_t *deployment);
 /* The endpoint's stable address: a Service of the endpoint's name, port 80 -> the model's port. New
  * reference. */
 json_t *workload_service(const struct endpoint *e, const struct model *m);

@@ -10,8 +10,8 @@
 
 struct write {
 	struct kube_request rq;
-	enum kind kind;
-	const char *name; /* of the object; a create has none in its request */
+	enum kind kind;   /* of the object that it is about; of a dry run the Deployment */
+	const char *name; /* of that object; a create has none in its request */
 	bool is_status;
 	bool is_create;
 	bool is_delete;
@@ -140,6 +140,17 @@ static const struct model *model_of(struct run *r, const struct endpoint_pool *p
 	return store_get(controller_store(r->w->op, KIND_MODEL), r->w->ns, p->model_name);
 }
 
+/* Whether the API server would take an instance: it says so here, or later to the ReplicaSet controller alone, when the
+ * pool is needed. So a Deployment that exists has had its Pod accepted once. */
+static void add_trial(struct run *r, const char *deployment, const char *pod)
+{
+	struct write *w = add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, deployment, pod);
+
+	w->rq.resource = &controller_types[KIND_POD].resource;
+	w->rq.dry_run = true;
+	w->refused_as = "InstanceRefused";
+}
+
 static void add_create(struct run *r, const struct endpoint *e, const struct plan_input *in,
                        const struct plan_step *s)
 {
@@ -154,8 +165,11 @@ static void add_create(struct run *r, const struct endpoint *e, const struct pla
 	pool_revision(e, p, m, revision);
 	body = workload_deployment(e, p, m, revision, s->to, &err);
 	if (body) {
-		struct write *w = add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment,
-		                            body_text(&r->arena, body));
+		struct write *w;
+
+		add_trial(r, in->pools[s->index].deployment, body_text(&r->arena, workload_trial_pod(body)));
+		w = add_write(r, KIND_DEPLOYMENT, KUBE_CREATE, in->pools[s->index].deployment,
+		              body_text(&r->arena, body));
 
 		w->count = s->to;
 		w->refused_as = "TemplateRefused";
@@ -243,7 +257,7 @@ static struct run *run_new(struct work *w, const struct endpoint *e, struct aren
 void run_start(struct work *w, const struct endpoint *e, const struct plan_input *in,
                struct arena *plan_arena, const struct plan_output *out)
 {
-	struct run *r = run_new(w, e, *plan_arena, out->n_steps + 1);
+	struct run *r = run_new(w, e, *plan_arena, 2 * out->n_steps + 1);
 
 	arena_init(plan_arena); /* the run has it now */
 	for (size_t i = 0; i < out->n_steps; i++)
@@ -369,6 +383,15 @@ static bool lacks_rights(const struct err *err)
 	return err->http_status == 403 && strstr(err->message, "\" cannot create resource \"") != NULL;
 }
 
+static void remember_refusal(struct run *r, const struct write *w, const struct err *err)
+{
+	char text[sizeof(err->message) + 64];
+	bool of_instance = w->rq.dry_run && !lacks_rights(err);
+
+	str_format(text, sizeof(text), "%s%s", of_instance ? "an instance would be refused: " : "", err->message);
+	refusal_put(r->w, w->kind, w->name, w->refused_as, text);
+}
+
 static void not_written(struct run *r, const struct write *w, const struct err *err)
 {
 	bool denied = lacks_rights(err) && r->w->denied++ < DENIED_QUICKLY;
@@ -383,7 +406,7 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 		return;
 	}
 	if (refused)
-		refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
+		remember_refusal(r, w, err);
 	if (err->http_status)
 		trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
 	else /* the server is away: the watches say so, once for all endpoints */
@@ -399,6 +422,32 @@ static bool is_gone(const struct write *w, const struct err *err)
 	return w->kind == KIND_POD && (err->http_status == 404 || err->http_status == 409);
 }
 
+/* A dry run that failed for reasons which are not the instance's: used up quota comes and goes, and of all else the
+ * ReplicaSet controller may know better. */
+static bool says_nothing(const struct err *err)
+{
+	static const char *const texts[] = {"exceeded quota", "failed quota", "does not support dry run"};
+	int status = err->http_status;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if ((status == 400 || status == 403) && strstr(err->message, texts[i]))
+			return true;
+	return status == 404 || status == 405 || status == 409 || status == 500;
+}
+
+static void tried(struct run *r, const struct write *w, enum kube_outcome outcome, const struct err *err)
+{
+	if (outcome == KUBE_DONE || says_nothing(err)) {
+		r->next++;
+		send_next(r);
+	} else if (outcome == KUBE_NOT_DONE) {
+		not_written(r, w, err);
+	} else { /* there is nothing to look at */
+		r->failed = true;
+		run_end(r, err->retry_after_ms);
+	}
+}
+
 static void on_written(void *arg, enum kube_outcome outcome, const struct kube_reply *reply,
                        const struct err *err)
 {
@@ -407,6 +456,10 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 
 	r->call = NULL;
 	reconcile_heard(r->w->op, err);
+	if (w->rq.dry_run) {
+		tried(r, w, outcome, err);
+		return;
+	}
 	switch (outcome) {
 	case KUBE_DONE:
 		written(r, w, reply);
@@ -442,10 +495,10 @@ void run_cancel(struct work *w)
 
 	if (!r)
 		return;
-	if (r->call) {
+	if (r->call && !r->writes[r->next].rq.dry_run)
 		expect_verify(w, r->writes[r->next].kind, r->writes[r->next].name);
+	if (r->call)
 		kube_call_cancel(r->call);
-	}
 	r->failed = true;
 	run_end(r, -1);
 }

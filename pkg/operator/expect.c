@@ -6,7 +6,7 @@
 
 /* A watch that is this late is looked past with a GET. */
 #define EXPECT_LATE_MS (15 * MS_PER_S)
-#define REFUSAL_RETRY_MS (15 * MS_PER_S)
+#define REFUSAL_RETRY_MS (2 * MS_PER_S) /* a namespace is young: its ServiceAccount comes any moment */
 #define REFUSAL_RETRY_MAX_MS (300 * MS_PER_S)
 
 static struct expectation *find(struct work *w, enum kind kind, const char *name)

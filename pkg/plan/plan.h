@@ -28,7 +28,7 @@ struct plan_pool_seen {
 	const char *
 		blocked; /* a sentence: the pool cannot be used (Model missing, template refused, name taken); NULL if it can */
 	enum condition_type blocked_as; /* COND_MODEL_MISSING or COND_STALLED */
-	const char *blocked_reason;     /* CamelCase, static: "ModelMissing", "TemplateRefused", "NameTaken" */
+	const char *blocked_reason; /* CamelCase, static: "ModelMissing", "InstanceRefused", "NameTaken", ... */
 };
 
 /* A Deployment of this endpoint that is not of a wanted revision: an older template, or a pool that was taken out of

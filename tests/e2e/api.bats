@@ -94,7 +94,9 @@ load helpers
 	fails may get secrets -A
 	fails may get configmaps -A
 	fails may delete pods -A
-	fails may create pods -A
+	fails may patch pods -A
+	fails may update pods -A
+	may create pods -A # for dry runs
 	fails may update instancepoolendpoints.inference.instancepool.dev -A
 	fails may delete services -A
 	may create poddisruptionbudgets.policy -A

@@ -81,13 +81,13 @@ modelName: broken
 instanceType: $P5
 YAML
 	wait_for 15 "the condition with the API server's words" ipe_is broken '
-		is("Stalled") and ([condition("Stalled")] | first | .reason == "TemplateRefused" and (.message | test("may not specify more than 1 handler type")))'
+		is("Stalled") and ([condition("Stalled")] | first | .reason == "InstanceRefused" and (.message | test("^an instance would be refused: .*may not specify more than 1 handler type")))'
 	apply_endpoint llm <<YAML
 modelName: llm
 instanceType: $P5
 YAML
 	settles 15 llm 1
-	expect_event broken TemplateRefused
+	expect_event broken InstanceRefused
 	apply_model broken
 	settles 15 broken 1
 	ipe_is broken 'is("Stalled") | not'

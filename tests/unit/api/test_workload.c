@@ -285,6 +285,30 @@ static void the_service(void **state)
 	done(f);
 }
 
+static void a_pod_for_a_dry_run(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *d = render(ENDPOINT(PLAIN_POOL),
+	                                MODEL("{\"metadata\": {\"annotations\": {\"a\": \"b\"}}, \"spec\": "
+	                                      "{\"containers\": [{\"name\": \"server\"}]}}"),
+	                                3);
+	CLEANUP_JSON json_t *p = workload_trial_pod(d);
+	const json_t *template = json_at(d, "spec", "template", NULL);
+	assert_string_equal(json_string_value(json_at(p, "apiVersion", NULL)), "v1");
+	assert_string_equal(json_string_value(json_at(p, "kind", NULL)), "Pod");
+	assert_true(json_equal(json_at(p, "spec", NULL), json_at(template, "spec", NULL)));
+	assert_true(
+		json_equal(json_at(p, "metadata", "labels", NULL), json_at(template, "metadata", "labels", NULL)));
+	assert_json(json_at(p, "metadata", "annotations", NULL), "{\"a\":\"b\"}");
+	assert_string_equal(json_string_value(json_at(p, "metadata", "name", NULL)),
+	                    "llm-p5-48xlarge-bcdfghjklm");
+	assert_string_equal(json_string_value(json_at(p, "metadata", "namespace", NULL)), "ns");
+	assert_true(json_equal(json_at(p, "metadata", "ownerReferences", NULL),
+	                       json_at(d, "metadata", "ownerReferences", NULL)));
+	/* The template is not touched. */
+	assert_null(json_at(template, "metadata", "name", NULL));
+}
+
 static void the_budget(void **state)
 {
 	(void)state;
@@ -314,6 +338,7 @@ int main(void)
 		cmocka_unit_test(templates_that_cannot_be_used),
 		cmocka_unit_test(the_service),
 		cmocka_unit_test(the_budget),
+		cmocka_unit_test(a_pod_for_a_dry_run),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

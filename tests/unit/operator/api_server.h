@@ -28,6 +28,7 @@ struct api {
 	bool held[KIND_COUNT];                /* the watch is late: events are kept back */
 	json_t *late[KIND_COUNT];
 	int64_t version;
+	json_t *tried;              /* name -> spec of the Pods of dry runs without a create yet */
 	struct api_fault faults[2]; /* the first that fits is used up */
 	struct exchange *hanging;
 	bool karpenter; /* its API is there */
@@ -248,6 +249,35 @@ static inline bool api_fail(struct api *a, struct exchange *x, enum kind kind, b
 	return false;
 }
 
+static inline bool api_has_fault(const struct api *a, const struct exchange *x, enum kind kind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(a->faults); i++)
+		if (a->faults[i].method && a->faults[i].kind == kind && str_eq(a->faults[i].method, x->method))
+			return true;
+	return false;
+}
+
+/* The dry run of a Pod, which only leaves a trace if it fails. A Deployment must be preceded by that of its Pod. */
+static inline void api_try(struct api *a, struct exchange *x, json_t *pod)
+{
+	const char *name = json_string_value(json_at(pod, "metadata", "name"));
+	bool ignored;
+	assert_non_null(strstr(x->path, "dryRun=All"));
+	json_object_set(a->tried, name, json_object_get(pod, "spec"));
+	if (api_has_fault(a, x, KIND_POD)) {
+		api_trace(a, "try %s", api_label(KIND_POD, pod));
+		api_fail(a, x, KIND_POD, &ignored);
+	} else {
+		api_answer(x, "201 Created", pod);
+	}
+}
+
+static inline void api_check_tried(struct api *a, const char *name, const json_t *deployment)
+{
+	assert_true(json_equal(json_object_get(a->tried, name), json_at(deployment, "spec", "template", "spec")));
+	json_object_del(a->tried, name);
+}
+
 static inline void api_write(struct api *a, struct exchange *x, enum kind kind, const char *name)
 {
 	struct err err = ERR_INIT;
@@ -256,6 +286,13 @@ static inline void api_write(struct api *a, struct exchange *x, enum kind kind, 
 	name = post ? json_string_value(json_at(body, "metadata", "name")) : name;
 	bool exists = api_get(a, kind, name) != NULL;
 	assert_non_null(body);
+	if (kind == KIND_POD) {
+		api_try(a, x, body);
+		return;
+	}
+	assert_null(strstr(x->path, "dryRun"));
+	if (post && kind == KIND_DEPLOYMENT)
+		api_check_tried(a, name, body);
 	if (post && kind == KIND_DEPLOYMENT)
 		api_trace(a, "create %s=%lld", api_label(kind, body),
 		          (long long)json_integer_value(json_at(body, "spec", "replicas")));
@@ -334,6 +371,7 @@ static inline void api_init(struct api *a, struct web *w)
 		a->objects[i] = json_object();
 		a->late[i] = json_array();
 	}
+	a->tried = json_object();
 	buf_init(&a->trace, 1u << 16);
 	w->arg = a;
 	w->on_request = api_on_request;
@@ -345,5 +383,6 @@ static inline void api_done(struct api *a)
 		json_decref(a->objects[i]);
 		json_decref(a->late[i]);
 	}
+	json_decref(a->tried);
 	buf_done(&a->trace);
 }
