@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +53,7 @@ func setup(m ctrl.Manager) error {
 		For(&Endpoint{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&appsv1.Deployment{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.Service{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(podToEndpoint), builder.WithPredicates(podPredicate)).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.nodeToEndpoints), builder.WithPredicates(nodePredicate)).
 		Watches(&Model{}, handler.EnqueueRequestsFromMapFunc(r.modelToEndpoints), builder.WithPredicates(
@@ -224,6 +226,13 @@ func (r *reconciler) act(ctx context.Context, e *Endpoint, pools []*poolPlan, mo
 	if apierrors.IsNotFound(err) {
 		err = r.createService(ctx, e, models[pools[0].model])
 	}
+	if err != nil {
+		return err
+	}
+	err = r.Get(ctx, client.ObjectKeyFromObject(e), &policyv1.PodDisruptionBudget{})
+	if apierrors.IsNotFound(err) {
+		err = r.createBudget(ctx, e)
+	}
 	if err != nil || equality.Semantic.DeepEqual(e.Status, s) {
 		return err
 	}
@@ -259,12 +268,22 @@ func (r *reconciler) write(ctx context.Context, e *Endpoint, p *poolPlan, m *Mod
 		if err := controllerutil.SetControllerReference(e, d, r.scheme); err != nil {
 			return err
 		}
+		if err := r.try(ctx, d); err != nil {
+			return err
+		}
 		return r.Create(ctx, d, fieldManager)
 	}
 	patch := fmt.Sprintf(`[{"op":"test","path":"/spec/replicas","value":%d},{"op":"replace","path":"/spec/replicas","value":%d}]`,
 		p.want, p.target)
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: p.deployment}}
 	return r.Patch(ctx, d, client.RawPatch(types.JSONPatchType, []byte(patch)), fieldManager)
+}
+
+// try creates a Pod of the Deployment as a dry run.
+func (r *reconciler) try(ctx context.Context, d *appsv1.Deployment) error {
+	p := &corev1.Pod{ObjectMeta: *d.Spec.Template.ObjectMeta.DeepCopy(), Spec: *d.Spec.Template.Spec.DeepCopy()}
+	p.Namespace, p.Name, p.OwnerReferences = d.Namespace, d.Name, d.OwnerReferences
+	return r.Create(ctx, p, fieldManager, client.DryRunAll)
 }
 
 func deployment(e *Endpoint, p *poolPlan, m *Model) *appsv1.Deployment {
@@ -304,4 +323,20 @@ func (r *reconciler) createService(ctx context.Context, e *Endpoint, m *Model) e
 		return err
 	}
 	return r.Create(ctx, s, fieldManager)
+}
+
+func (r *reconciler) createBudget(ctx context.Context, e *Endpoint) error {
+	one, always := intstr.FromInt32(1), policyv1.AlwaysAllow
+	b := &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: map[string]string{labelEndpoint: e.Name}},
+		Spec: policyv1.PodDisruptionBudgetSpec{
+			MaxUnavailable:             &one,
+			Selector:                   &metav1.LabelSelector{MatchLabels: map[string]string{labelEndpoint: e.Name}},
+			UnhealthyPodEvictionPolicy: &always,
+		},
+	}
+	if err := controllerutil.SetControllerReference(e, b, r.scheme); err != nil {
+		return err
+	}
+	return r.Create(ctx, b, fieldManager)
 }

@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -89,6 +90,13 @@ func reduceService(o any) (any, error) {
 	return o, nil
 }
 
+func reduceBudget(o any) (any, error) {
+	if b, ok := o.(*policyv1.PodDisruptionBudget); ok {
+		return &policyv1.PodDisruptionBudget{ObjectMeta: reducedMeta(b.ObjectMeta)}, nil
+	}
+	return o, nil
+}
+
 func cacheOptions() cache.Options {
 	labelled, err := labels.NewRequirement(labelEndpoint, selection.Exists, nil)
 	must(err)
@@ -97,11 +105,12 @@ func cacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:        {Label: ours, Transform: reducePod, UnsafeDisableDeepCopy: &shared},
-			&appsv1.Deployment{}: {Label: ours, Transform: reduceDeployment, UnsafeDisableDeepCopy: &shared},
-			&corev1.Service{}:    {Label: ours, Transform: reduceService, UnsafeDisableDeepCopy: &shared},
-			&corev1.Node{}:       {Transform: reduceNode, UnsafeDisableDeepCopy: &shared},
-			&Model{}:             {UnsafeDisableDeepCopy: &shared},
+			&corev1.Pod{}:                   {Label: ours, Transform: reducePod, UnsafeDisableDeepCopy: &shared},
+			&appsv1.Deployment{}:            {Label: ours, Transform: reduceDeployment, UnsafeDisableDeepCopy: &shared},
+			&corev1.Service{}:               {Label: ours, Transform: reduceService, UnsafeDisableDeepCopy: &shared},
+			&policyv1.PodDisruptionBudget{}: {Label: ours, Transform: reduceBudget, UnsafeDisableDeepCopy: &shared},
+			&corev1.Node{}:                  {Transform: reduceNode, UnsafeDisableDeepCopy: &shared},
+			&Model{}:                        {UnsafeDisableDeepCopy: &shared},
 		},
 	}
 }
