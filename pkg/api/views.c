@@ -217,13 +217,45 @@ static void fold_deployment_condition(void *base, const void *elem)
 	d->failure_message = str_empty(c->message) ? "no reason given" : c->message;
 }
 
+/* An entry of metadata.managedFields. */
+struct manager_view {
+	const char *manager;
+	bool of_template;
+};
+
+static const struct jfield managed_spec[] = {
+	{"f:template", J_PRESENT, .offset = offsetof(struct manager_view, of_template)},
+	{0},
+};
+static const struct jfield managed_fields[] = {OBJECT("f:spec", managed_spec), {0}};
+static const struct jfield manager_fields[] = {
+	STR("manager", manager_view, manager),
+	OBJECT("fieldsV1", managed_fields),
+	{0},
+};
+
+static void fold_manager(void *base, const void *elem)
+{
+	struct deployment *d = base;
+	const struct manager_view *m = elem;
+	if (m->of_template && !str_eq(m->manager, API_FIELD_MANAGER))
+		d->template_changed_by = str_empty(m->manager) ? "unknown" : m->manager;
+}
+
 static const struct jfield deployment_labels[] = {
 	STR(LABEL_ENDPOINT, deployment, endpoint),
 	STR(LABEL_POOL, deployment, pool),
 	STR(LABEL_REVISION, deployment, revision),
 	{0},
 };
-static const struct jfield deployment_metadata[] = {OBJMETA_FIELDS, OBJECT("labels", deployment_labels), {0}};
+static const struct jfield deployment_metadata[] = {
+	OBJMETA_FIELDS,
+	OBJECT("labels", deployment_labels),
+	{"managedFields", J_EACH, .sub = manager_fields, .elem_size = sizeof(struct manager_view),
+     .fold = fold_manager},
+	KEPT_STR(deployment, template_changed_by),
+	{0},
+};
 static const struct jfield deployment_spec[] = {
 	{"replicas", J_I32, .offset = offsetof(struct deployment, replicas)},
 	{0},
@@ -251,7 +283,8 @@ bool deployment_differs(const struct deployment *a, const struct deployment *b)
 	return !str_eq(a->meta.uid, b->meta.uid) || !str_eq(a->meta.owner_uid, b->meta.owner_uid) ||
 	       a->meta.deleted.ms != b->meta.deleted.ms || !str_eq(a->endpoint, b->endpoint) ||
 	       !str_eq(a->pool, b->pool) || !str_eq(a->revision, b->revision) || a->replicas != b->replicas ||
-	       !str_eq(a->failure_message, b->failure_message);
+	       !str_eq(a->failure_message, b->failure_message) ||
+	       !str_eq(a->template_changed_by, b->template_changed_by);
 }
 
 /* Node */

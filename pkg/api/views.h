@@ -48,6 +48,8 @@ struct deployment {
 	const char *endpoint, *pool, *revision; /* labels */
 	int32_t replicas;                       /* spec.replicas */
 	const char *failure_message;            /* condition ReplicaFailure=True, else NULL */
+	/* Somebody else's field manager that owns something of spec.template ("kubectl-rollout"); NULL: none does. */
+	const char *template_changed_by;
 };
 /* Is there a difference that could change a decision? (How far its rollout is, is none.) */
 bool deployment_differs(const struct deployment *a, const struct deployment *b);

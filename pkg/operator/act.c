@@ -151,19 +151,46 @@ static void add_trial(struct run *r, const char *deployment, const char *pod)
 	w->refused_as = "InstanceRefused";
 }
 
+/* The pool's Deployment as we would create it. New reference, NULL when the Model cannot be used. */
+static json_t *render(struct run *r, const struct endpoint *e, const struct endpoint_pool *p,
+                      int32_t replicas, struct err *err)
+{
+	const struct model *m = model_of(r, p);
+	char revision[REVISION_SIZE];
+
+	if (!m)
+		return NULL;
+	pool_revision(e, p, m, revision);
+	return workload_deployment(e, p, m, revision, replicas, err);
+}
+
+/* The other managers are struck from the books as well: one that owns fields with the very values that we want would be
+ * seen there for ever. An empty list would not do: of an object without any manager the server notes none any more. */
+static void add_restore(struct run *r, const struct endpoint *e, const struct plan_step *s,
+                        const struct deployment *d)
+{
+	struct err ignored = ERR_INIT;
+	CLEANUP_JSON json_t *ours = render(r, e, &e->spec.pools[s->index], 0, &ignored);
+	json_t *patch;
+
+	if (!ours)
+		return;
+	patch = json_must(json_pack("[{s:s,s:s,s:s},{s:s,s:s,s:O},{s:s,s:s,s:[{s:s,s:s,s:s,s:s,s:{s:{s:{}}}}]}]",
+	                            "op", "test", "path", "/metadata/uid", "value", d->meta.uid, "op", "replace",
+	                            "path", "/spec/template", "value", json_at(ours, "spec", "template"), "op",
+	                            "replace", "path", "/metadata/managedFields", "value", "manager",
+	                            API_FIELD_MANAGER, "operation", "Update", "apiVersion", "apps/v1",
+	                            "fieldsType", "FieldsV1", "fieldsV1", "f:spec", "f:replicas"));
+	add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, d->meta.name, body_text(&r->arena, patch))->refused_as =
+		"TemplateRefused";
+}
+
 static void add_create(struct run *r, const struct endpoint *e, const struct plan_input *in,
                        const struct plan_step *s)
 {
-	const struct endpoint_pool *p = &e->spec.pools[s->index];
-	const struct model *m = model_of(r, p);
-	char revision[REVISION_SIZE];
 	struct err err = ERR_INIT;
-	json_t *body;
+	json_t *body = render(r, e, &e->spec.pools[s->index], s->to, &err);
 
-	if (!m)
-		return;
-	pool_revision(e, p, m, revision);
-	body = workload_deployment(e, p, m, revision, s->to, &err);
 	if (body) {
 		struct write *w;
 
@@ -202,6 +229,9 @@ static void add_step(struct run *r, const struct endpoint *e, const struct plan_
 		add_marks(r, s->pod,
 		          "{\"" ANNOTATION_DO_NOT_DISRUPT "\":null,\"" ANNOTATION_SAFE_TO_EVICT
 		          "\":null,\"" ANNOTATION_PROTECTED "\":null}");
+		break;
+	case PLAN_RESTORE:
+		add_restore(r, e, s, deployment_named(r, in->pools[s->index].deployment));
 		break;
 	}
 }
@@ -332,7 +362,7 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 	if (w->count >= 0 || w->is_delete)
 		asked_put(r->w, w->name, w->count);
 	r->w->denied = 0;
-	if (w->is_create)
+	if (w->refused_as)
 		refusal_clear(r->w, w->kind, w->name);
 	if (w->is_status)
 		r->w->progress_at = (struct mono){0};

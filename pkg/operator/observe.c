@@ -302,19 +302,23 @@ static struct group *find_group(struct look *l, const struct endpoint_pool *p, c
 	if (m) {
 		char revision[REVISION_SIZE], name[NAME_MAX_BYTES + 1];
 		struct refusal *refusal;
+		bool refused;
 
 		pool_revision(l->e, p, m, revision);
 		deployment_name(l->e->meta.name, p->name, revision, name);
 		seen->deployment = arena_strdup(l->a, name);
 		g = group_named(l, name);
 		refusal = refusal_find(l->w, KIND_DEPLOYMENT, name);
+		refused = refusal && loop_now(l->op->loop).ms < refusal->retry_at.ms;
 		if (g && !is_ours(l, &g->deployment->meta)) {
 			block(seen, COND_STALLED, "NameTaken",
 			      arena_printf(l->a, "Deployment %s exists and belongs to somebody else; it is left alone",
 			                   name));
 			g = NULL;
-		} else if (!g && refusal && loop_now(l->op->loop).ms < refusal->retry_at.ms) {
+		} else if (!g && refused) {
 			block(seen, COND_STALLED, refusal->reason, arena_strdup(l->a, refusal->message));
+		} else if (g && !refused) {
+			seen->template_changed_by = g->deployment->template_changed_by;
 		}
 	} else {
 		g = group_newest(l, p->name);

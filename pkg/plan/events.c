@@ -81,6 +81,13 @@ static void say_foreign(struct planning *pl)
 			                 "somebody has scaled Deployment %s %" PRId32 " -> %" PRId32
 			                 "; the endpoint decides that: scale the endpoint instead",
 			                 s->deployment, s->asked, s->want));
+		if (s->exists && s->template_changed_by)
+			say(pl, true, "TemplateChangedByOthers",
+			    arena_printf(
+					pl->arena,
+					"somebody (%s) has changed the template of Deployment %s; it is put back: change "
+					"the Model, or restart with the endpoint's spec.restartedAt",
+					s->template_changed_by, s->deployment));
 	}
 }
 

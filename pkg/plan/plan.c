@@ -165,8 +165,12 @@ static void add_steps(struct planning *pl)
 	const struct plan_input *in = pl->in;
 
 	pl->out->steps =
-		arena_calloc(pl->arena, 2 * pl->n_pools + 2 * in->n_old + count_lost(pl) + in->n_grown + 1,
+		arena_calloc(pl->arena, 3 * pl->n_pools + 2 * in->n_old + count_lost(pl) + in->n_grown + 1,
 	                 sizeof(*pl->out->steps));
+	/* At once: the others' rollout has begun. */
+	for (size_t i = 0; i < pl->n_pools; i++)
+		if (pl->pools[i].seen->exists && pl->pools[i].seen->template_changed_by)
+			add_step(pl, PLAN_RESTORE, i, 0, 0);
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		const struct pool_plan *p = &pl->pools[i];
 

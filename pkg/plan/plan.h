@@ -29,6 +29,8 @@ struct plan_pool_seen {
 		blocked; /* a sentence: the pool cannot be used (Model missing, template refused, name taken); NULL if it can */
 	enum condition_type blocked_as; /* COND_MODEL_MISSING or COND_STALLED */
 	const char *blocked_reason; /* CamelCase, static: "ModelMissing", "InstanceRefused", "NameTaken", ... */
+	/* Who else has written into its template (a field manager), where we can put it back; NULL: nobody. */
+	const char *template_changed_by;
 };
 
 /* A Deployment of this endpoint that is not of a wanted revision: an older template, or a pool that was taken out of
@@ -60,6 +62,7 @@ enum plan_step_type {
 	PLAN_DELETE_OLD,  /* at 0 and without pods */
 	PLAN_FIRST_TO_GO, /* the pod gets the lowest deletion cost */
 	PLAN_UNPROTECT,   /* the pod loses the marks that it was born with */
+	PLAN_RESTORE,     /* the template of the pool's Deployment, which somebody has changed */
 };
 struct plan_step {
 	enum plan_step_type type;
@@ -77,8 +80,8 @@ struct plan_event {
 #define PLAN_MAX_EVENTS 24
 
 struct plan_output {
-	/* In the order in which they are to be written: creations, raises, then what is lowered; the status comes after
-	 * all of them. In the arena. */
+	/* In the order in which they are to be written: what is put back, creations, raises, then what is lowered; the
+	 * status comes after all of them. In the arena. */
 	struct plan_step *steps;
 	size_t n_steps;
 	struct endpoint_status status; /* strings borrowed from the arena and from the input */

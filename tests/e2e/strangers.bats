@@ -100,8 +100,9 @@ YAML
 	k get pods -o json | jq -e '.items[0].spec.containers[0].args == ["a\u0000b"]'
 }
 
+# said_times COUNT [REASON]
 said_times() {
-	[[ $(k get events --field-selector reason=ScaledByOthers -o json | jq '[.items[].count // 1] | add') == "$1" ]]
+	[[ $(k get events --field-selector "reason=${2:-ScaledByOthers}" -o json | jq '[.items[].count // 1] | add') == "$1" ]]
 }
 
 @test "kubectl scale of a pool's Deployment is put back and reported once (real-life nodes)" {
@@ -119,4 +120,53 @@ said_times() {
 	settles 20 llm 2 0
 	[[ $(k get "$name" -o 'jsonpath={.spec.replicas}') == 2 ]]
 	said_times 2
+}
+
+# The template is as it was, all instances are of the ReplicaSet that was there first, and the others have none.
+is_put_back() {
+	[[ $(k get "$1" -o jsonpath='{.spec.template}') == "$2" ]] &&
+		k get "$1" -o json --show-managed-fields | jq -e 'all(.metadata.managedFields[]; .fieldsV1["f:spec"]["f:template"] == null or .manager == "instancepool-operator")' &&
+		k get replicasets -l "inference.instancepool.dev/pool=${P5//./-}" -o json |
+		jq -e --arg first "$3" 'all(.items[]; .status.readyReplicas == (if .metadata.name == $first then 3 else null end) and .status.replicas == (if .metadata.name == $first then 3 else 0 end))'
+}
+
+# put_back COUNT NAME TEMPLATE REPLICASET: said for the COUNT-th time, and with a loss of one instance at most.
+put_back() {
+	wait_for 10 "the event" said_times "$1" TemplateChangedByOthers
+	wait_for 20 "the template and the ReplicaSet that were there" is_put_back "${@:2}"
+	settles 20 llm 3 0
+	never_seen endpoints '.status.phase == "InService" and .status.currentInstanceCount < 2'
+}
+
+@test "kubectl rollout restart and set image of a pool's Deployment are put back and said once (real-life nodes)" {
+	local name template first before
+	real_life_nodes "$P5" 3
+	operator_start
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
+	two_pools llm 3
+	settles 20 llm 3 0
+	name=$(k get deployments -l "inference.instancepool.dev/pool=${P5//./-}" -o name)
+	template=$(k get "$name" -o jsonpath='{.spec.template}')
+	first=$(k get replicasets -l "inference.instancepool.dev/pool=${P5//./-}" -o jsonpath='{.items[0].metadata.name}')
+	is_put_back "$name" "$template" "$first"
+
+	k rollout restart "$name" >/dev/null
+	put_back 1 "$name" "$template" "$first"
+	k get events --field-selector reason=TemplateChangedByOthers | grep -F "somebody (kubectl-rollout) has changed the template of Deployment ${name#*/}; it is put back"
+	k set image "$name" server=example/mine:1 >/dev/null
+	put_back 2 "$name" "$template" "$first"
+	# Somebody takes part in fields, with the very values that they have.
+	k get "$name" -o json | jq 'del(.metadata.managedFields, .metadata.resourceVersion, .status)' |
+		k apply --server-side --force-conflicts -f - >/dev/null
+	put_back 3 "$name" "$template" "$first"
+
+	if [[ -r ${E2E_AUDIT_LOG:-} ]]; then
+		sleep 2
+		before=$(writes | wc -l)
+		sleep 4
+		writes | tail -n +"$((before + 1))"
+		[[ $(writes | wc -l) == "$before" ]]
+		[[ $(writes '.verb == "patch" and .objectRef.resource == "deployments"' | wc -l) == 3 ]]
+	fi
+	said_times 3 TemplateChangedByOthers
 }

@@ -209,6 +209,38 @@ static void a_deployment(void **state)
 	view_free(d);
 }
 
+#define MANAGED_BY(manager, fields)                                                                  \
+	"{\"metadata\": {\"name\": \"d\", \"managedFields\": [{\"manager\": \"instancepool-operator\", " \
+	"\"fieldsV1\": {\"f:spec\": {\"f:template\": {}}}}, {\"manager\": \"" manager                    \
+	"\", \"operation\": \"Update\", \"fieldsV1\": {" fields "}}, {\"manager\": \"x\"}]}}"
+
+/* Who has written into the template, if not we. */
+static void a_changed_template(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json, *changed_by;
+	} cases[] = {
+		{MANAGED_BY("kubectl-rollout",
+	                "\"f:metadata\": {}, \"f:spec\": {\"f:template\": {\"f:metadata\": {}}}"),
+	     "kubectl-rollout"},
+		{MANAGED_BY("", "\"f:spec\": {\"f:template\": {}}"), "unknown"},
+		{MANAGED_BY("kubectl", "\"f:spec\": {\"f:replicas\": {}}"), NULL},
+		{MANAGED_BY("kube-controller-manager", "\"f:status\": {\"f:template\": {}}"), NULL},
+		{MANAGED_BY("instancepool-operator", "\"f:spec\": {\"f:template\": {}}"), NULL},
+		{"{\"metadata\": {\"name\": \"d\"}}", NULL},
+	};
+	struct deployment *untouched = deployment_of("{\"metadata\": {\"name\": \"d\"}}");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct deployment *d = deployment_of(cases[i].json);
+		if (!str_eq(d->template_changed_by, cases[i].changed_by))
+			fail_msg("%s: %s", cases[i].json, d->template_changed_by);
+		assert_int_equal(deployment_differs(untouched, d), cases[i].changed_by != NULL);
+		view_free(d);
+	}
+	view_free(untouched);
+}
+
 #define DEPLOYMENT(labels, spec, status)                                                \
 	"{\"metadata\": {\"name\": \"d\", \"resourceVersion\": \"9\", \"labels\": {" labels \
 	"}}, \"spec\": {" spec "}, \"status\": {" status "}}"
@@ -357,6 +389,8 @@ static void compare_with_jansson(const json_t *o, const char *text)
 		struct deployment *d = deployment_of(text);
 		assert_true(str_eq(d->meta.name, name));
 		assert_int_equal(d->replicas, json_integer_value(json_at(o, "spec", "replicas", NULL)));
+		/* Made by hand; kube-controller-manager has its part of it, too. */
+		assert_string_equal(d->template_changed_by, "kubectl");
 		view_free(d);
 	}
 }
@@ -389,6 +423,7 @@ int main(void)
 		cmocka_unit_test(the_marks_of_a_pod),
 		cmocka_unit_test(a_terminating_pod_is_neither),
 		cmocka_unit_test(a_deployment),
+		cmocka_unit_test(a_changed_template),
 		cmocka_unit_test(a_rollouts_progress_is_no_difference),
 		cmocka_unit_test(a_node),
 		cmocka_unit_test(a_heartbeat_is_no_difference),

@@ -274,6 +274,45 @@ static void test_what_others_change_is_put_back(void **state)
 	expect(f, "status");
 }
 
+static void change_template(struct fixture *f, const char *pool)
+{
+	json_t *changed = json_deep_copy(deployment_of(f, pool));
+	json_put_str(json_child(json_at(changed, "spec", "template"), "metadata"), "restartedAt", "now");
+	json_set(json_child(changed, "metadata"), "managedFields",
+	         api_json("[{'manager':'kubectl-rollout','fieldsV1':{'f:spec':{'f:template':{}}}}]"));
+	api_put(&f->api, KIND_DEPLOYMENT, changed);
+}
+
+static void test_a_template_that_others_change(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	put_serving(f, "a", "p5");
+	put_serving(f, "b", "p5");
+	put_serving(f, "c", "p5");
+	expect(f, "status");
+	CLEANUP_JSON json_t *ours = json_deep_copy(json_at(deployment_of(f, "p5"), "spec", "template"));
+	change_template(f, "p5");
+	expect(f, "restore p5");
+	assert_true(json_equal(json_at(deployment_of(f, "p5"), "spec", "template"), ours));
+	/* Who may not put it back tries again later, and does all else meanwhile. */
+	f->api.faults[0] = (struct api_fault){
+		.method = "PATCH", .kind = KIND_DEPLOYMENT, .status = "422 Invalid", .reason = "Invalid"};
+	change_template(f, "p5");
+	run_for(f, PATIENCE_MS, "restore p5!422");
+	remove_deployment(f, "g6");
+	expect(f, "restore p5!422, create g6=0");
+	expect(f, "restore p5");
+	/* Without its Model nothing can be put back. */
+	api_remove(&f->api, KIND_MODEL, "llm");
+	expect(f, "status");
+	change_template(f, "p5");
+	expect(f, "");
+	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
+	expect(f, "restore p5, status");
+}
+
 /* The watch does not show it any more, but it is there and ours: no reason to wait for the watch. */
 static void test_a_label_that_was_taken_off(void **state)
 {
@@ -781,6 +820,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_creates_then_falls_back),
 		TEST(test_what_others_change_is_put_back),
+		TEST(test_a_template_that_others_change),
 		TEST(test_a_label_that_was_taken_off),
 		TEST(test_a_name_that_is_taken),
 		TEST(test_a_budget_of_somebody_else),

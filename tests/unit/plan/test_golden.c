@@ -154,6 +154,7 @@ static void read_pool(struct story *s, const json_t *o, struct plan_pool_seen *p
 		p->last_bind = moment(o, "lastBind");
 	if (json_object_get(o, "nodeReady"))
 		p->node_ready = moment(o, "nodeReady");
+	p->template_changed_by = text_of(s, o, "templateChangedBy");
 	p->oldest_wait = moment(o, "oldestWait");
 	if (json_object_get(o, "lost"))
 		p->lost = read_pods(s, json_object_get(o, "lost"), &p->n_lost);
@@ -198,6 +199,7 @@ static void read_seen(struct story *s, const struct endpoint *e, const json_t *s
 		s->seen.pools[i].why = (struct classify_output){0};
 		s->seen.pools[i].blocked = NULL;
 		s->seen.pools[i].startup = (struct startup_output){0};
+		s->seen.pools[i].template_changed_by = NULL;
 	}
 	s->seen.grown = read_pods(s, json_object_get(step, "grown"), &s->seen.n_grown);
 	json_object_foreach(json_object_get(step, "seen"), name, o)
@@ -211,6 +213,9 @@ static const char *step_text(const struct story *s, const struct endpoint *e, co
 {
 	buf_clear(out);
 	switch (p->type) {
+	case PLAN_RESTORE:
+		buf_addf(out, "restore %s", e->spec.pools[p->index].name);
+		break;
 	case PLAN_CREATE:
 		buf_addf(out, "create %s %" PRId32, e->spec.pools[p->index].name, p->to);
 		break;
