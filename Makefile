@@ -68,6 +68,16 @@ $(OUT)/bin/$(1): $(patsubst %.c,$(OUT)/%.o,$(wildcard cmd/$(1)/*.c))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
+# The operator as a later version may be: it renders one label more. tests/e2e/upgrade.bats needs it.
+RELABELLED := $(OUT)/bin/instancepool-operator-relabelled
+
+$(RELABELLED): $(patsubst %.c,$(OUT)/%.o,$(wildcard cmd/instancepool-operator/*.c)) $(OUT)/relabelled/workload.o
+
+$(OUT)/relabelled/workload.o: pkg/api/workload.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) -DWORKLOAD_TEST_LABEL='"example.com/version"' $(CFLAGS) -MMD -MP -c -o $@ $<
+
 define layer_rule
 $(OUT)/lib$(1).a: $(patsubst %.c,$(OUT)/%.o,$(call layer_src,$(1)))
 	@rm -f $$@

@@ -171,6 +171,9 @@ static json_t *pod_template(const struct endpoint *e, const struct endpoint_pool
 		return NULL;
 	}
 	put_labels(labels, e, p, revision);
+#ifdef WORKLOAD_TEST_LABEL /* a build that renders otherwise, for the scenario of an upgrade */
+	json_put_str(labels, WORKLOAD_TEST_LABEL, "new");
+#endif
 	if (add_protection(meta, err) < 0 || add_to_pod(pod, p, m, err) < 0)
 		return NULL;
 	return STEAL_PTR(template);
