@@ -421,6 +421,12 @@ struct companion *companion_decode(struct slice json, struct err *err)
 	return decode(companion_fields, json, &view, sizeof(view), err);
 }
 
+bool companion_differs(const struct companion *a, const struct companion *b)
+{
+	return !str_eq(a->meta.uid, b->meta.uid) || !str_eq(a->meta.owner_uid, b->meta.owner_uid) ||
+	       a->meta.deleted.ms != b->meta.deleted.ms || !str_eq(a->endpoint, b->endpoint);
+}
+
 void view_free(void *view)
 {
 	free(view);

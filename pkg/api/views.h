@@ -83,6 +83,8 @@ struct companion {
 	struct objmeta meta;
 	const char *endpoint; /* label */
 };
+/* Is there a difference that could change a decision? (A budget's status follows each pod.) */
+bool companion_differs(const struct companion *a, const struct companion *b);
 
 struct pod *pod_decode(struct slice json, struct err *err);
 struct deployment *deployment_decode(struct slice json, struct err *err);

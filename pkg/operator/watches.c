@@ -117,10 +117,13 @@ static void deployment_changed(void *arg, const void *before, const void *after)
 
 static void companion_changed(void *arg, const void *before, const void *after)
 {
+	struct controller *op = controller_of(arg);
 	const struct companion *c = after ? after : before;
 
-	controller_enqueue(controller_of(arg), c->meta.ns, c->meta.name,
-	                   QUEUE_FRESH); /* whatever its label says */
+	assert(c);
+	if (before && after && !companion_differs(before, after) && !waits_for_view(op, c->meta.ns, c->meta.name))
+		return;
+	controller_enqueue(op, c->meta.ns, c->meta.name, QUEUE_FRESH); /* whatever its label says */
 }
 
 struct node_change {

@@ -121,6 +121,8 @@ static int teardown(void **state)
 
 #define COMPANIONS "create Service, create PodDisruptionBudget"
 
+#define LOOKED_AT "instancepool_reconciles_total{result=\"unchanged\"} "
+
 static const char created[] = "create p5=3, create g6=0, status, " COMPANIONS;
 
 static json_t *deployment_of(struct fixture *f, const char *pool)
@@ -342,6 +344,25 @@ static void test_a_name_that_is_taken(void **state)
 	assert_condition(f, "Stalled", "True NameTaken");
 }
 
+/* Its controller writes down each pod that comes and goes: nobody has to look at the endpoint for that. */
+static void test_a_budgets_status(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	int64_t before = metric_of(f, LOOKED_AT);
+	json_t *counted = json_deep_copy(api_get(&f->api, KIND_BUDGET, "llm"));
+	json_put_int(json_child(counted, "status"), "currentHealthy", 2);
+	api_put(&f->api, KIND_BUDGET, counted);
+	expect(f, "");
+	assert_int_equal(metric_of(f, LOOKED_AT), before);
+	json_t *foreign = json_deep_copy(counted);
+	json_object_del(json_at(foreign, "metadata"), "ownerReferences");
+	api_put(&f->api, KIND_BUDGET, foreign);
+	expect(f, "status");
+	assert_condition(f, "Stalled", "True NameTaken");
+}
+
 /* What is refused of one kind says nothing of another kind with the same name. */
 static void test_a_budget_of_somebody_else(void **state)
 {
@@ -432,8 +453,6 @@ static void test_nothing_is_taken_away_on_an_old_view(void **state)
 	api_release(&f->api, KIND_DEPLOYMENT);
 	expect(f, "g6 0->3, p5 3->0, status, " COMPANIONS);
 }
-
-#define LOOKED_AT "instancepool_reconciles_total{result=\"unchanged\"} "
 
 static void test_a_refused_template_is_remembered_and_mended(void **state)
 {
@@ -824,6 +843,7 @@ int main(void)
 		TEST(test_a_label_that_was_taken_off),
 		TEST(test_a_name_that_is_taken),
 		TEST(test_a_budget_of_somebody_else),
+		TEST(test_a_budgets_status),
 		TEST(test_room_that_another_pool_of_ours_has),
 		TEST(test_a_create_whose_answer_is_lost),
 		TEST(test_a_create_that_never_came),
