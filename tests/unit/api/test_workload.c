@@ -299,7 +299,7 @@ static void a_pod_for_a_dry_run(void **state)
 	assert_true(json_equal(json_at(p, "spec", NULL), json_at(template, "spec", NULL)));
 	assert_true(
 		json_equal(json_at(p, "metadata", "labels", NULL), json_at(template, "metadata", "labels", NULL)));
-	assert_json(json_at(p, "metadata", "annotations", NULL), "{\"a\":\"b\"}");
+	assert_json(json_at(p, "metadata", "annotations", NULL), "{\"a\":\"b\"," PROTECTION "}");
 	assert_string_equal(json_string_value(json_at(p, "metadata", "name", NULL)),
 	                    "llm-p5-48xlarge-bcdfghjklm");
 	assert_string_equal(json_string_value(json_at(p, "metadata", "namespace", NULL)), "ns");

@@ -39,7 +39,8 @@ struct api {
 
 static inline bool api_is_watched(enum kind kind, const json_t *obj)
 {
-	bool labelled = kind != KIND_ENDPOINT && kind != KIND_MODEL && kind != KIND_NODE;
+	bool labelled =
+		kind != KIND_ENDPOINT && kind != KIND_MODEL && kind != KIND_NODE && kind != KIND_POD_EVENT;
 	return !labelled || json_at(obj, "metadata", "labels", LABEL_ENDPOINT);
 }
 
