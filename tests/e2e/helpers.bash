@@ -122,7 +122,7 @@ real_life_nodes() {
 ## Endpoints and models
 
 # apply_model NAME [IMAGE] [ARGUMENT]: one container that takes all GPUs of a node. READY_AFTER and STOP_AFTER pin the
-# times of real-life nodes.
+# times of real-life nodes, FAILS_WITH makes it fail there (hack/README.md).
 apply_model() {
 	model "$@" | k apply -f - >/dev/null
 }
@@ -139,6 +139,7 @@ spec:
       annotations:
         kwok.instancepool.dev/ready-after: ${READY_AFTER:-2s}
         kwok.instancepool.dev/stop-after: ${STOP_AFTER:-1s}
+        ${FAILS_WITH:+"kwok.instancepool.dev/fails-with: $FAILS_WITH"}
     spec:
       terminationGracePeriodSeconds: ${GRACE_S:-30}
       containers:
