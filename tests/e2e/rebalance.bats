@@ -72,3 +72,49 @@ never_fewer_than() {
 	settles 20 llm 1 2
 	never_fewer_than 3
 }
+
+# ranked REBALANCE OF-P5 OF-G6: ten instances, with these priorities.
+ranked() {
+	apply_endpoint llm <<YAML
+modelName: llm
+instanceCount: 10
+capacity: {retryAfterSeconds: 10, rebalance: $1}
+instancePools:
+- {instanceType: $P5, priority: $2}
+- {instanceType: $G6, priority: $3}
+YAML
+}
+
+@test "Passive: ten instances stay when the priorities are turned round (real-life nodes)" {
+	real_life_nodes "$P5" 10
+	real_life_nodes "$G6" 10
+	operator_start
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
+	ranked Passive 1 2
+	settles 30 llm 10 0
+	before=$(uids llm)
+	ranked Passive 2 1
+	settles 10 llm 0 10
+	ipe_is llm "pool(0).instanceType == \"$G6\" and is(\"OnFallback\") and is(\"Ready\")"
+	same() { [[ $(uids llm) == "$before" ]]; }
+	stays 30 "the same ten instances" same
+	never_seen pods ".metadata.labels[\"inference.instancepool.dev/instance-type\"] == \"$G6\""
+	never_fewer_than 10
+}
+
+@test "Active: ten instances follow the priorities that are turned round, one at a time (real-life nodes)" {
+	real_life_nodes "$P5" 10
+	real_life_nodes "$G6" 10
+	operator_start
+	READY_AFTER=1s STOP_AFTER=1s apply_model llm
+	ranked Active 1 2
+	settles 30 llm 10 0
+	ranked Active 2 1
+	settles 200 llm 10 0
+	ipe_is llm "pool(0).instanceType == \"$G6\" and (is(\"OnFallback\") | not)"
+	never_fewer_than 10
+	never_seen endpoints '([.status.instancePools[]?.desiredInstanceCount] | add // 0) > 11'
+	# Each was asked for once.
+	[[ $(jq -s '[.[].object | select(.metadata.labels["inference.instancepool.dev/instance-type"] == "'"$G6"'").metadata.uid] | unique | length' \
+		"$T/pods.jsonl") == 10 ]]
+}
