@@ -73,6 +73,24 @@ YAML
 	[[ $(uids llm) == "$best" ]]
 }
 
+@test "scale-in while better instances load: the fallback serves until they are Ready (real-life nodes)" {
+	real_life_nodes "$G6" 2
+	operator_start
+	READY_AFTER=12s STOP_AFTER=1s apply_model llm
+	two_pools llm 2
+	settles 40 llm 0 2
+	served_at=$(ipe llm -r .metadata.resourceVersion)
+	real_life_nodes "$P5" 2
+	k scale ipe llm --replicas 4 >/dev/null
+	wait_for 15 "two better ones that load" ipe_is llm 'pool(0).startingInstanceCount == 2 and pool(1).currentInstanceCount == 2'
+	k scale ipe llm --replicas 2 >/dev/null
+	wait_for 5 "the new count to be seen" ipe_is llm '.status.desiredInstanceCount == 2'
+	# They are more than wanted and none is missing yet: all stay until the better ones serve.
+	ipe_is llm 'pool(0).desiredInstanceCount == 2 and pool(0).startingInstanceCount == 2 and pool(1).currentInstanceCount == 2'
+	settles 30 llm 2 0
+	never_seen endpoints "(.metadata.resourceVersion | tonumber) >= $served_at and .status.currentInstanceCount < 2"
+}
+
 @test "instances that lose their node are replaced, in the fallback if need be (real-life nodes)" {
 	real_life_nodes "$P5" 2
 	real_life_nodes "$G6" 2
