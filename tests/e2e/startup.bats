@@ -50,7 +50,7 @@ not_failed() {
 lent() {
 	ipe_is llm "
 		pool(0).desiredInstanceCount == $1 and pool(0).state == \"Starting\" and pool(1).desiredInstanceCount == 1
-		and pool(1).currentInstanceCount == 1 and .status.phase == \"InService\""
+		and pool(1).currentInstanceCount == 1 and .status.phase != \"Failed\""
 }
 
 # Seconds from the first bind in the best pool to the creation of the first pod in the next one.
