@@ -26,6 +26,7 @@ static int enqueue_backlog(void *arg, const void *obj)
 {
 	const struct endpoint *e = obj;
 
+	shared_tell(arg, e, &e->status, NULL, wall_now());
 	controller_enqueue(arg, e->meta.ns, e->meta.name, QUEUE_BACKLOG);
 	return 0;
 }
@@ -127,6 +128,7 @@ struct controller *controller_new(struct loop *l, struct kube_client *c, struct 
 	op->events = event_recorder_new(c, API_FIELD_MANAGER, op->instance);
 	event_recorder_on_failure(op->events, event_failed, op);
 	op->m = controller_metrics_new(op);
+	shared_init(op);
 	map_init(&op->works);
 	map_init(&op->service_line);
 	map_init(&op->unreadable_models);
@@ -163,6 +165,7 @@ void controller_lead(struct controller *op, bool leads)
 {
 	op->leads = leads;
 	if (leads && op->started) {
+		shortages_reset(op->shortages); /* another has decided meanwhile: the statuses tell */
 		store_each(controller_store(op, KIND_ENDPOINT), enqueue_backlog, op);
 		map_each(&op->works, enqueue_known, op);
 	}
@@ -189,6 +192,7 @@ void controller_free(struct controller *op)
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		informer_free(op->informers[i]);
 	event_recorder_free(op->events);
+	shortages_free(op->shortages);
 	queue_free(op->queue);
 	loop_timer_free(op->pump);
 	loop_timer_free(op->detect);

@@ -12,6 +12,7 @@
 #include "operator/controller.h"
 #include "operator/trouble.h"
 #include "plan/plan.h"
+#include "plan/shortage.h"
 
 enum kind {
 	KIND_ENDPOINT,
@@ -108,7 +109,8 @@ struct controller {
 	struct loop_timer *detect; /* looks for a node autoscaler */
 	struct loop_timer *tidy;   /* once nothing was written for a while */
 	struct detection karpenter, cluster_autoscaler;
-	struct map works;             /* by key */
+	struct map works; /* by key */
+	struct shortages *shortages;
 	struct map unreadable_models; /* "ns/name" -> why, of those that have no good view */
 	struct controller_options options;
 	char *ns, *instance;
@@ -153,6 +155,16 @@ void pod_event_index(const void *obj, store_emit_fn *emit, void *arg);
 /* The newest hint about each of the pods, in the arena; NULL where Events are not watched. Valid until the store changes. */
 const struct classify_hint *hints_about(const struct controller *op, const struct pod *const *pods,
                                         size_t n_pods, struct arena *a);
+
+/* shared.c: what endpoints know of each other's pools. */
+void shared_init(struct controller *op);
+void shared_look(const struct controller *op, const struct endpoint *e, const struct work *w, size_t pool,
+                 struct plan_shortage *ret);
+/* held_back: of plan_output; NULL: not known (a status that was read). */
+void shared_tell(struct controller *op, const struct endpoint *e, const struct endpoint_status *status,
+                 const bool *held_back, struct wall now);
+/* This pod got a node. */
+void shared_bound(struct controller *op, const struct pod *p, struct wall now);
 
 /* expect.c */
 void expect_version(struct work *w, enum kind kind, const char *name, const char *resource_version);

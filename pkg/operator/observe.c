@@ -379,6 +379,7 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 		groups[i] = find_group(l, &spec->pools[i], models[i], &pools[i]);
 		if (groups[i])
 			count_group(l, groups[i], &pools[i]);
+		shared_look(l->op, l->e, l->w, i, &pools[i].shortage);
 	}
 	for (size_t i = 0; i < spec->n_pools; i++) {
 		const struct pool_status *was = endpoint_status_pool(&l->e->status, spec->pools[i].name);
@@ -386,7 +387,7 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 		struct found nodes = {.arena = l->a};
 
 		/* Of the nodes of a pool that serves, nobody wants to know: they may be many. */
-		if (!waits && !(was && was->state == POOL_BACK_OFF))
+		if (!waits && !(was && was->state == POOL_BACK_OFF) && l->now.ms >= pools[i].shortage.until.ms)
 			continue;
 		find_nodes(l, &spec->pools[i], &nodes);
 		look_at_nodes(&nodes, &pools[i]);

@@ -41,6 +41,7 @@ static void forget(struct controller *op, const char *key)
 {
 	struct work *w = map_remove(&op->works, key);
 
+	shortages_tell(op->shortages, key, NULL, 0, wall_now());
 	if (!w)
 		return;
 	map_remove(&op->service_line, key);
@@ -167,6 +168,7 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	arena_init(&a);
 	observe(op, e, w, now, &a, &in);
 	plan(&in, now, &a, &out);
+	shared_tell(op, e, &out.status, out.held_back, now);
 	remember_counts(w, e, &in);
 	wake_at(op, key, out.wake, now);
 	wake_for_refusals(w);

@@ -119,6 +119,11 @@ static bool is_of_start(enum pool_reason r)
 	return r >= REASON_IMAGE_PULL_FAILED;
 }
 
+bool breaker_was_held(const struct pool_plan *p)
+{
+	return p->was && p->was->state == POOL_BACK_OFF && !wall_is_set(p->was->next_retry);
+}
+
 static void remember(struct pool_plan *p)
 {
 	struct pool_status *s = &p->status;
@@ -137,7 +142,56 @@ static void remember(struct pool_plan *p)
 		return;
 	}
 	s->reason = p->was->reason;
-	s->message = p->was->message;
+	if (!breaker_was_held(p))
+		s->message = p->was->message;
+}
+
+/* An update takes its room from its own older instances, whatever others find. */
+static bool has_older_here(const struct planning *pl, const struct pool_plan *p)
+{
+	for (size_t i = 0; i < pl->in->n_old; i++)
+		if (pl->in->old[i].bound > 0 && is_old_of(&pl->in->old[i], p))
+			return true;
+	return false;
+}
+
+/* Others' evidence is as good as ours: it holds as long as ours would, less if the one who found it is to ask again before,
+ * and until a node comes. Whoever asks does so alone. What waits already goes on by the pool's own rules. */
+static struct wall held_until(const struct planning *pl, const struct pool_plan *p)
+{
+	const struct plan_shortage *s = &p->seen->shortage;
+	struct wall until;
+
+	if (!wall_is_set(s->struck) || p->waiting > 0 || p->seen->blocked || has_older_here(pl, p))
+		return (struct wall){0};
+	until = wall_add(s->struck, back_off_ms(pl, p, breaker_forgotten(pl, p) ? 1 : p->status.strikes));
+	if (s->until.ms < until.ms)
+		until = s->until;
+	if (!p->seen->provides_nodes && p->seen->node_ready.ms > s->struck.ms)
+		until = (struct wall){0};
+	return wall_max(until, s->taken);
+}
+
+static bool waits_below(const struct planning *pl, const struct pool_plan *p)
+{
+	for (const struct pool_plan *b = p + 1; b < pl->pools + pl->n_pools; b++)
+		if (b->share > 0)
+			return true;
+	return false;
+}
+
+/* What is said once stays so while its demand waits elsewhere, whoever tries meanwhile. */
+void breaker_hold_back(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++) {
+		struct pool_plan *p = &pl->pools[i];
+		bool could_take = pool_room(p) > 0 && p->target == p->bound && !p->seen->blocked;
+
+		pl->out->held_back[i] = p->held && could_take && (pl->unmet > 0 || p->would_move);
+		p->passed_by = could_take && !p->given_up && wall_is_set(p->seen->shortage.struck) &&
+		               (p->held || (!p->open && breaker_was_held(p))) &&
+		               (pl->unmet > 0 || waits_below(pl, p));
+	}
 }
 
 void breaker_decide(struct planning *pl, struct pool_plan *p)
@@ -150,6 +204,11 @@ void breaker_decide(struct planning *pl, struct pool_plan *p)
 		p->status.next_retry = p->was->next_retry;
 		p->status.reason = p->was->reason;
 		p->status.message = p->was->message;
+		return;
+	}
+	p->held_until = held_until(pl, p);
+	if (pl->now.ms < p->held_until.ms) {
+		p->open = p->held = true;
 		return;
 	}
 	if (!clock_stands(pl, p))

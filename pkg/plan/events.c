@@ -55,7 +55,8 @@ static void say_recovered(struct planning *pl)
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		const struct pool_plan *p = &pl->pools[i];
 
-		if (p->was && p->was->state == POOL_BACK_OFF && p->status.state != POOL_BACK_OFF)
+		if (p->was && p->was->state == POOL_BACK_OFF && p->status.state != POOL_BACK_OFF &&
+		    (p->target > p->bound || !breaker_was_held(p)))
 			say(pl, false, "PoolRecovered", arena_printf(pl->arena, "%s can be asked again", p->spec->name));
 	}
 }

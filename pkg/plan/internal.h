@@ -14,15 +14,19 @@ struct pool_plan {
 	int32_t failed;      /* of those bound: were not Ready in time */
 	bool has_substitute; /* one of these stands in another pool as well */
 	bool open;           /* breaker: not to be asked now */
+	bool held;           /* ... only because of what other endpoints know */
+	bool passed_by;      /* ... and demand went elsewhere for that */
 	bool given_up;       /* its waiting instances go elsewhere, decided just now */
 	bool
 		lends; /* full of our own older instances: its demand goes to a pool below for now, no breaker opens */
-	bool probes; /* asked for one instance on trial */
-	bool moves;  /* ... to take one from a pool below, decided just now */
+	bool probes;     /* asked for one instance on trial */
+	bool moves;      /* ... to take one from a pool below, decided just now */
+	bool would_move; /* ... but it is held */
 	struct wall
 		moves_at; /* rebalancing: when this pool has dwelt long enough; not set if nothing is to move here */
 	struct wall window_end; /* not set: the clock stands still */
-	int32_t share;          /* waiting instances it is given */
+	struct wall held_until;
+	int32_t share; /* waiting instances it is given */
 	int32_t
 		surge; /* more that wait there, known to get a node or on trial: they stay, and count for nothing */
 	int32_t target;    /* replicas ... */
@@ -86,6 +90,10 @@ bool older_makes_room(const struct planning *pl, const struct pool_plan *p);
 /* breaker.c: rules 2 and 4. Is the breaker open, is the waiting over? Sets open, given_up, window_end and the breaker's
  * part of status. */
 void breaker_decide(struct planning *pl, struct pool_plan *p);
+/* After what is asked is known: which pools were passed by, and where is more wanted as soon as others' evidence is over? */
+void breaker_hold_back(struct planning *pl);
+/* Was demand going past this pool for what another endpoint had found? Then no strike of ours is in its BackOff. */
+bool breaker_was_held(const struct pool_plan *p);
 /* Does the wait that the status remembers go on? A new one has its own window: nothing waited any more (another template,
  * say), or that for which the clock stood still is over. */
 bool breaker_same_wait(const struct pool_plan *p);

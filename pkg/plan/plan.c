@@ -268,6 +268,7 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, no_room(pl)}, &pl->rollout);
 	scale_in(pl);
 	rebalance(pl);
+	breaker_hold_back(pl);
 	close_where_room_is_made(pl);
 	check(pl);
 	add_steps(pl);

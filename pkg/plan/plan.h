@@ -9,6 +9,16 @@
 #include "plan/classify.h"
 #include "plan/startup.h"
 
+/* What endpoints know of each other about nodes for such instances (shortage.h). */
+struct plan_shortage {
+	struct wall struck; /* the last strike by explicit evidence, of any endpoint; not set: none is known */
+	struct wall until;  /* the evidence holds until then */
+	struct wall
+		taken; /* another endpoint is trying now, and nobody else is to before this; not set: nobody is */
+	enum pool_reason reason; /* of the strike */
+	const char *message;     /* ... NULL if none */
+};
+
 /* What is seen of one pool's Deployment of the wanted revision. */
 struct plan_pool_seen {
 	const char *deployment; /* its name; NULL when that is not known (no Model) and none is there */
@@ -25,6 +35,7 @@ struct plan_pool_seen {
 	struct classify_output why;    /* of want - bound */
 	struct wall node_ready;        /* the newest moment at which a node of this pool turned Ready */
 	bool provides_nodes;
+	struct plan_shortage shortage;
 	const char *
 		blocked; /* a sentence: the pool cannot be used (Model missing, template refused, name taken); NULL if it can */
 	enum condition_type blocked_as; /* COND_MODEL_MISSING or COND_STALLED */
@@ -88,6 +99,8 @@ struct plan_output {
 	bool
 		only_progress; /* nothing is to be done, and the status tells but other counts: it may wait for the next */
 	struct wall wake; /* when time alone changes the answer; not set: never */
+	/* Per pool: it would be asked for more, but for what other endpoints know. Plan again when that changes. */
+	bool held_back[ENDPOINT_MAX_POOLS];
 	struct plan_event events[PLAN_MAX_EVENTS];
 	size_t n_events;
 };

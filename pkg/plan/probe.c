@@ -115,7 +115,10 @@ void rebalance(struct planning *pl)
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
-		if (!can_move_to(pl, p))
+		if ((!pool_usable(p) && !p->held) || pool_room(p) <= 0 || !serves_below(pl, p))
+			continue;
+		p->would_move = p->held && pl->now.ms >= due.ms;
+		if (p->would_move)
 			continue;
 		if (pl->now.ms < due.ms)
 			p->moves_at = due;

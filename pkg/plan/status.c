@@ -13,7 +13,7 @@ const char *time_of_day(struct planning *pl, struct wall t)
 
 static enum pool_state state_of(const struct pool_plan *p)
 {
-	if (p->open || p->given_up)
+	if ((p->open && !p->held) || p->given_up || p->passed_by)
 		return POOL_BACK_OFF;
 	if (p->target > p->bound)
 		return p->probes ? POOL_PROBING : POOL_WAITING;
@@ -55,6 +55,21 @@ static void report_starting(struct pool_plan *p)
 	p->status.message = seen->message;
 }
 
+/* In the words of the first who found it as long as this lasts: each new try changes nothing for who waits his turn. */
+static void report_passed_by(struct planning *pl, struct pool_plan *p)
+{
+	const struct plan_shortage *shortage = &p->seen->shortage;
+	struct pool_status *s = &p->status;
+
+	s->reason = shortage->reason;
+	if (breaker_was_held(p) && p->was->reason == s->reason)
+		s->message = p->was->message;
+	else
+		s->message = arena_printf(pl->arena, "another endpoint found at %s: %s; one at a time asks again",
+		                          time_of_day(pl, shortage->struck),
+		                          shortage->message ? shortage->message : "no capacity");
+}
+
 /* What it was given up for does not count once it can be asked again: the Model or template is another one by then. */
 static void report_blocked_pool(struct pool_plan *p)
 {
@@ -83,6 +98,8 @@ static void report_pool(struct planning *pl, struct pool_plan *p)
 		report_waiting(p);
 	else if (s->state == POOL_STARTING)
 		report_starting(p);
+	if (p->passed_by)
+		report_passed_by(pl, p);
 	if (p->seen->blocked && s->state != POOL_BACK_OFF)
 		report_blocked_pool(p);
 	s->since = same_state(p) ? p->was->since : breaker_since(pl, p);
@@ -102,6 +119,8 @@ static void report_wake(struct planning *pl)
 		look_again(pl, p->status.next_retry);
 		look_again(pl, p->moves_at);
 		look_again(pl, p->seen->startup.deadline);
+		if (pl->out->held_back[i])
+			look_again(pl, p->held_until);
 		if (p->status.state == POOL_WAITING || p->status.state == POOL_PROBING) {
 			look_again(pl, p->seen->why.deadline);
 			look_again(pl, p->window_end);
@@ -192,15 +211,20 @@ static enum endpoint_phase phase(const struct planning *pl)
 
 static const char *next_retry_text(struct planning *pl)
 {
-	size_t first = pl->n_pools;
+	size_t first = pl->n_pools, held = pl->n_pools;
 
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		const struct pool_plan *p = &pl->pools[i];
 
-		if (p->status.state == POOL_BACK_OFF && !p->seen->blocked &&
-		    (first == pl->n_pools || p->status.next_retry.ms < pl->pools[first].status.next_retry.ms))
+		if (p->passed_by && held == pl->n_pools)
+			held = i;
+		else if (p->status.state == POOL_BACK_OFF && !p->passed_by && !p->seen->blocked &&
+		         (first == pl->n_pools || p->status.next_retry.ms < pl->pools[first].status.next_retry.ms))
 			first = i;
 	}
+	if (first == pl->n_pools && held < pl->n_pools)
+		return arena_printf(pl->arena, "%s is tried again by one endpoint after the other",
+		                    pool_label(pl, held));
 	if (first == pl->n_pools)
 		return "no pool may have more (maxInstanceCount)";
 	return arena_printf(pl->arena, "%s is tried again at %s", pool_label(pl, first),
@@ -215,6 +239,8 @@ static const char *pool_clause(struct planning *pl, size_t i)
 
 	if (p->seen->blocked)
 		return arena_printf(pl->arena, "%s: %s", label, p->seen->blocked);
+	if (p->passed_by)
+		return arena_printf(pl->arena, "%s has no capacity, as another endpoint found", label);
 	if (p->status.state == POOL_BACK_OFF)
 		return arena_printf(pl->arena, "%s has no capacity, tried again at %s", label,
 		                    time_of_day(pl, p->status.next_retry));

@@ -135,6 +135,21 @@ static void read_blocked(struct story *s, const json_t *o, struct plan_pool_seen
 	p->blocked_as = str_eq(p->blocked_reason, "ModelMissing") ? COND_MODEL_MISSING : COND_STALLED;
 }
 
+static void read_shortage(struct story *s, const json_t *o, struct plan_shortage *ret)
+{
+	const char *reason = json_string_value(json_object_get(o, "reason"));
+
+	*ret = (struct plan_shortage){0};
+	if (!json_is_object(o))
+		return;
+	if (!reason || !pool_reason_parse(reason, &ret->reason))
+		fail_msg("%s: no such reason: %s", s->file, reason);
+	ret->struck = moment(o, "struck");
+	ret->until = moment(o, "until");
+	ret->taken = moment(o, "taken");
+	ret->message = text_of(s, o, "message");
+}
+
 static void read_pool(struct story *s, const json_t *o, struct plan_pool_seen *p)
 {
 	const json_t *exists = json_object_get(o, "exists"), *provides = json_object_get(o, "providesNodes");
@@ -161,6 +176,8 @@ static void read_pool(struct story *s, const json_t *o, struct plan_pool_seen *p
 	read_startup(s, json_object_get(o, "startup"), &p->startup);
 	read_why(s, o, &p->why);
 	read_blocked(s, o, p);
+	if (json_object_get(o, "shortage"))
+		read_shortage(s, json_object_get(o, "shortage"), &p->shortage);
 }
 
 static size_t pool_index(const struct story *s, const struct endpoint *e, const char *name)
@@ -259,6 +276,17 @@ static void check_steps(const struct story *s, const struct endpoint *e, const j
 	for (size_t i = 0; i < out->n_steps; i++)
 		json_array_append_new(actual, json_string(step_text(s, e, &out->steps[i], &text)));
 	check_list(s, "steps", expected, actual);
+}
+
+static void check_held_back(const struct story *s, const struct endpoint *e, const json_t *expected,
+                            const struct plan_output *out)
+{
+	json_t *actual = json_array();
+
+	for (size_t i = 0; i < e->spec.n_pools; i++)
+		if (out->held_back[i])
+			json_array_append_new(actual, json_string(e->spec.pools[i].name));
+	check_list(s, "heldBack", expected, actual);
 }
 
 static void check_events(const struct story *s, const json_t *expected, const struct plan_output *out)
@@ -435,6 +463,7 @@ static void run_step(struct story *s, json_t *step)
 	plan(&in, moment(step, "now"), &a, &out);
 	check_steps(s, e, json_object_get(expect, "steps"), &out);
 	check_events(s, json_object_get(expect, "events"), &out);
+	check_held_back(s, e, json_object_get(expect, "heldBack"), &out);
 	check_wake(s, expect, &out);
 	check_progress(s, expect, &out);
 	check_progress(s, expect, &out);

@@ -91,6 +91,22 @@ static void check_sums(struct world *w, const struct plan_input *in, const struc
 	promise(w, total <= (desired > bound ? desired : bound) + surge, "more asked than wanted");
 }
 
+/* While another endpoint tries, a pool where nothing waits is not asked, unless an update makes room there itself. */
+static void check_turns(struct world *w, const struct plan_input *in, const struct plan_output *out)
+{
+	for (size_t i = 0; i < w->e.spec.n_pools && in->n_old == 0; i++) {
+		const struct plan_pool_seen *s = &in->pools[i];
+		const struct pool_status *p = &out->status.pools[i];
+
+		if (s->shortage.taken.ms > w->now_ms && s->want <= s->bound)
+			promise(w, p->desired <= s->want, "a pool was asked out of turn");
+		promise(w, p->state != POOL_BACK_OFF || wall_is_set(p->next_retry) || wall_is_set(s->shortage.struck),
+		        "passed by without evidence");
+		if (out->held_back[i])
+			promise(w, wall_is_set(out->wake), "held back for ever");
+	}
+}
+
 static void check_time(struct world *w, struct wall t)
 {
 	promise(w, t.ms % MS_PER_S == 0, "a time that the API would cut");
@@ -248,6 +264,7 @@ static size_t settle(struct world *w, bool woken)
 		world_tell(w, &in, &out);
 	check_walk(w, &in, &out);
 	check_sums(w, &in, &out);
+	check_turns(w, &in, &out);
 	check_times(w, &out);
 	check_again(w, &in, &out);
 	promise(w, !woken || out.n_steps > 0 || !endpoint_status_equal(&w->e.status, &out.status),
@@ -315,12 +332,21 @@ static void new_template(struct world *w)
 		w->generation++;
 }
 
+static void others_strike(struct world *w, struct plan_shortage *s)
+{
+	s->struck = world_seconds(w->now_ms);
+	s->until = wall_add(s->struck, MS_PER_S * (1 + world_random(w, 600)));
+	s->taken = (struct wall){world_chance(w, 50) ? w->now_ms + world_random(w, 300000) : 0};
+	s->reason = world_chance(w, 80) ? REASON_STOCK_OUT : REASON_NO_NODES;
+	s->message = "no room";
+}
+
 static void something_happens(struct world *w)
 {
 	size_t pool = world_random(w, (uint32_t)w->e.spec.n_pools);
 	struct world_pool *p = &w->pools[pool];
 
-	switch (world_random(w, 14)) {
+	switch (world_random(w, 17)) {
 	case 0:
 	case 1:
 	case 2:
@@ -350,6 +376,13 @@ static void something_happens(struct world *w)
 	case 11:
 	case 12:
 		lose_instance(w, pool);
+		break;
+	case 13:
+	case 14:
+		others_strike(w, &p->shortage);
+		break;
+	case 15:
+		p->shortage = (struct plan_shortage){0};
 		break;
 	default:
 		w->e.spec.pools[pool].max_instances =

@@ -34,6 +34,7 @@ struct world_pool {
 	int64_t node_due_ms; /* one more node comes then; 0: none */
 	int64_t node_ready_ms, room_made_ms;
 	bool blocked;
+	struct plan_shortage shortage; /* as other endpoints know it */
 	struct world_deployment deployments[WORLD_GENERATIONS];
 };
 
@@ -373,6 +374,7 @@ static void look_at(struct world *w, size_t pool, struct plan_pool_seen *seen)
 		.want = p->deployments[w->generation].want,
 		.node_ready = world_seconds(p->node_ready_ms),
 		.provides_nodes = w->provides_nodes,
+		.shortage = p->shortage,
 	};
 	for (size_t k = 0; k < WORLD_PODS; k++) {
 		const struct world_pod *q = &w->pods[k];
@@ -463,10 +465,12 @@ static void world_tell(const struct world *w, const struct plan_input *in, const
 
 		fprintf(stderr,
 		        " | %s want %" PRId32 " bound %" PRId32 " ready %" PRId32 " lost %zu failed %" PRId32
-		        " room %" PRId32 " %s%s%s -> %s",
+		        " room %" PRId32 " %s%s%s%s%s -> %s",
 		        world_pool_names[i], s->want, s->bound, s->ready, s->n_lost, s->startup.failed,
 		        w->pools[i].room, pool_reason_name(s->why.reason), s->why.explicit_evidence ? "!" : "",
-		        s->blocked ? " blocked" : "", pool_state_name(out->status.pools[i].state));
+		        s->blocked ? " blocked" : "", s->shortage.until.ms > w->now_ms ? " short" : "",
+		        s->shortage.taken.ms > w->now_ms ? " taken" : "",
+		        pool_state_name(out->status.pools[i].state));
 	}
 	for (size_t i = 0; i < in->n_old; i++)
 		fprintf(stderr, " | old %s want %" PRId32 " bound %" PRId32 " ready %" PRId32, in->old[i].pool,
