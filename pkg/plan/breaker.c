@@ -156,13 +156,13 @@ static bool has_older_here(const struct planning *pl, const struct pool_plan *p)
 }
 
 /* Others' evidence is as good as ours: it holds as long as ours would, less if the one who found it is to ask again before,
- * and until a node comes. Whoever asks does so alone. What waits already goes on by the pool's own rules. */
+ * and until a node comes. Whoever asks does so alone. */
 static struct wall held_until(const struct planning *pl, const struct pool_plan *p)
 {
 	const struct plan_shortage *s = &p->seen->shortage;
 	struct wall until;
 
-	if (!wall_is_set(s->struck) || p->waiting > 0 || p->seen->blocked || has_older_here(pl, p))
+	if (!wall_is_set(s->struck) || p->seen->blocked || has_older_here(pl, p))
 		return (struct wall){0};
 	until = wall_add(s->struck, back_off_ms(pl, p, breaker_forgotten(pl, p) ? 1 : p->status.strikes));
 	if (s->until.ms < until.ms)
@@ -170,6 +170,11 @@ static struct wall held_until(const struct planning *pl, const struct pool_plan 
 	if (!p->seen->provides_nodes && p->seen->node_ready.ms > s->struck.ms)
 		until = (struct wall){0};
 	return wall_max(until, s->taken);
+}
+
+static bool is_known_short(const struct planning *pl, const struct pool_plan *p)
+{
+	return pl->now.ms < p->held_until.ms;
 }
 
 static bool waits_below(const struct planning *pl, const struct pool_plan *p)
@@ -188,9 +193,9 @@ void breaker_hold_back(struct planning *pl)
 		bool could_take = pool_room(p) > 0 && p->target == p->bound && !p->seen->blocked;
 
 		pl->out->held_back[i] = p->held && could_take && (pl->unmet > 0 || p->would_move);
-		p->passed_by = could_take && !p->given_up && wall_is_set(p->seen->shortage.struck) &&
-		               (p->held || (!p->open && breaker_was_held(p))) &&
-		               (pl->unmet > 0 || waits_below(pl, p));
+		p->passed_by =
+			could_take && !p->given_up && (p->held || !p->open) && wall_is_set(p->seen->shortage.struck) &&
+			(is_known_short(pl, p) || breaker_was_held(p)) && (pl->unmet > 0 || waits_below(pl, p));
 	}
 }
 
@@ -207,7 +212,7 @@ void breaker_decide(struct planning *pl, struct pool_plan *p)
 		return;
 	}
 	p->held_until = held_until(pl, p);
-	if (pl->now.ms < p->held_until.ms) {
+	if (is_known_short(pl, p) && p->waiting == 0) { /* what waits already goes on by the pool's own rules */
 		p->open = p->held = true;
 		return;
 	}

@@ -22,12 +22,20 @@ static int32_t lesser(int32_t a, int32_t b)
 	return a < b ? a : b;
 }
 
+/* Another endpoint tries, or has found nothing. */
+static bool may_be_held(const struct world *w, size_t pool)
+{
+	const struct plan_shortage *s = &w->pools[pool].shortage;
+
+	return s->until.ms > w->now_ms || s->taken.ms > w->now_ms;
+}
+
 static int32_t room_below_cap(const struct world *w, const struct plan_input *in,
                               const struct plan_output *out, size_t pool)
 {
 	const struct pool_status *p = &out->status.pools[pool];
 
-	if (p->state == POOL_BACK_OFF || w->pools[pool].blocked)
+	if (p->state == POOL_BACK_OFF || w->pools[pool].blocked || may_be_held(w, pool))
 		return 0;
 	return w->e.spec.pools[pool].max_instances - p->desired + (int32_t)in->pools[pool].n_lost;
 }
