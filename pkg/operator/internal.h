@@ -163,8 +163,8 @@ void shared_look(const struct controller *op, const struct endpoint *e, const st
 /* held_back: of plan_output; NULL: not known (a status that was read). */
 void shared_tell(struct controller *op, const struct endpoint *e, const struct endpoint_status *status,
                  const bool *held_back, struct wall now);
-/* This pod got a node. */
-void shared_bound(struct controller *op, const struct pod *p, struct wall now);
+/* Did this pod get a node? `before` may be NULL. */
+void shared_pod(struct controller *op, const struct pod *before, const struct pod *after, struct wall now);
 
 /* expect.c */
 void expect_version(struct work *w, enum kind kind, const char *name, const char *resource_version);

@@ -47,18 +47,21 @@ void shared_tell(struct controller *op, const struct endpoint *e, const struct e
 	shortages_tell(op->shortages, key, reports, n, now);
 }
 
-void shared_bound(struct controller *op, const struct pod *p, struct wall now)
+void shared_pod(struct controller *op, const struct pod *before, const struct pod *after, struct wall now)
 {
-	const struct endpoint *e = store_get(controller_store(op, KIND_ENDPOINT), p->meta.ns, p->endpoint);
+	const struct endpoint *e;
 	char label[NAME_MAX_BYTES + 1];
 
-	if (shortages_none(op->shortages) || !e)
+	if (shortages_none(op->shortages) || !pod_is_bound(after) || (before && before->node_name))
+		return;
+	e = store_get(controller_store(op, KIND_ENDPOINT), after->meta.ns, after->endpoint);
+	if (!e)
 		return;
 	for (size_t i = 0; i < e->spec.n_pools; i++) {
 		const struct model *m = model_of(op, e, i);
 
 		label_value(e->spec.pools[i].name, label);
-		if (m && str_eq(p->pool, label))
+		if (m && str_eq(after->pool, label))
 			shortages_bound(op->shortages, shortage_key(&e->spec.pools[i], m), now);
 	}
 }

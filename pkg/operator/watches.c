@@ -183,8 +183,8 @@ static void pod_changed(void *arg, const void *before, const void *after)
 	const struct pod *p = after ? after : before;
 
 	controller_enqueue(op, p->meta.ns, p->endpoint, QUEUE_FRESH);
-	if (op->started && after && pod_is_bound(p) && !(before && ((const struct pod *)before)->node_name))
-		shared_bound(op, p, wall_now());
+	if (op->started && after)
+		shared_pod(op, before, after, wall_now());
 	/* Its room is free now: who waits for that node's type looks again. */
 	if (op->started && !after && !str_empty(p->node_name)) {
 		const struct node *n = store_get(controller_store(op, KIND_NODE), NULL, p->node_name);

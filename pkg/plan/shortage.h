@@ -29,11 +29,11 @@ uint64_t shortage_key(const struct endpoint_pool *p, const struct model *m);
 /* What one pool of an endpoint has to tell; all strings are copied. */
 struct shortage_report {
 	uint64_t key;
-	bool back_off;           /* by explicit evidence, its own or another endpoint's */
-	struct wall struck;      /* ... and since when that is known */
-	struct wall until;       /* set only for its own */
-	enum pool_reason reason; /* ... */
+	struct wall struck;      /* of back_off: since when that is known */
+	struct wall until;       /* ... set only for its own evidence */
 	const char *message;     /* ... */
+	enum pool_reason reason; /* ... */
+	bool back_off;           /* by explicit evidence, its own or another endpoint's */
 	bool tries;              /* it waits for such a node, as far as it is a matter of capacity */
 	bool held_back;          /* plan_output.held_back */
 };
