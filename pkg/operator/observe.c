@@ -45,7 +45,7 @@ struct group {
 	bool current; /* of a pool's wanted revision */
 	int32_t bound, ready;
 	bool pods_left;
-	struct wall last_bind, oldest_wait;
+	struct wall last_bind, oldest_wait, look_again;
 	struct found waiting;
 	struct found unready, lost; /* of those bound; what is lost is in none of the other counts */
 };
@@ -109,6 +109,9 @@ static void count_bound(const struct look *l, struct group *g, const struct pod 
 		found_add(&g->lost, p);
 		return;
 	}
+	if (!n)
+		g->look_again =
+			wall_max(g->look_again, wall_add(p->scheduled_since, NODESTATE_VIEWS_APART_MS + MS_PER_S));
 	g->bound++;
 	if (p->ready)
 		g->ready++;
@@ -363,6 +366,7 @@ static void count_group(const struct look *l, const struct group *g, struct plan
 	seen->oldest_wait = g->oldest_wait;
 	seen->lost = (const struct pod *const *)g->lost.items;
 	seen->n_lost = g->lost.n;
+	seen->look_again = g->look_again;
 	look_at_startup(l, g, &seen->startup);
 }
 

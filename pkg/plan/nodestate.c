@@ -3,10 +3,7 @@
 #include "base/mem.h"
 #include "plan/classify.h"
 
-/* Pods and nodes are watched one by one, so the view of one may be behind that of the other. */
-#define VIEWS_APART_MS (30 * MS_PER_S)
-
-enum taint_weight { TAINT_NONE, TAINT_OTHER, TAINT_CORDON, TAINT_PASSING, TAINT_DOOM };
+enum taint_weight { TAINT_NONE, TAINT_OTHER, TAINT_CORDON, TAINT_PASSING, TAINT_AWAY, TAINT_DOOM };
 
 /* Taints that tell what the node is going through, as opposed to what it is kept for. "x/" is any key of x,
  * "/x" any key that ends so; the first that matches counts. */
@@ -17,7 +14,8 @@ static const struct {
 	{GPU_TAINT_KEY, TAINT_NONE}, /* every instance tolerates it */
 	{"node.kubernetes.io/unschedulable", TAINT_CORDON},
 	{"node.kubernetes.io/out-of-service", TAINT_DOOM},
-	{"node.kubernetes.io/", TAINT_PASSING}, /* not-ready, unreachable, disk-pressure, ... */
+	{"node.kubernetes.io/unreachable", TAINT_AWAY}, /* its kubelet has been heard of, and is not any more */
+	{"node.kubernetes.io/", TAINT_PASSING},         /* not-ready, disk-pressure, ... */
 	{"node.cloudprovider.kubernetes.io/", TAINT_PASSING},
 	{"karpenter.sh/unregistered", TAINT_PASSING},
 	{"karpenter.sh/disrupted", TAINT_DOOM},
@@ -135,9 +133,9 @@ enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, 
 	enum taint_weight taint = heaviest_taint(n);
 	if (taint == TAINT_DOOM)
 		return NODESTATE_DOOMED;
-	bool up = n->ready == TRI_TRUE && taint != TAINT_PASSING;
+	bool up = n->ready == TRI_TRUE && taint != TAINT_PASSING && taint != TAINT_AWAY;
 	bool young = now.ms - n->meta.created.ms < CLASSIFY_YOUNG_NODE_MS;
-	if (young && (!up || lacks_devices(n, asked)) && nodestate_room(n, asked) != 0)
+	if (young && taint != TAINT_AWAY && (!up || lacks_devices(n, asked)) && nodestate_room(n, asked) != 0)
 		return NODESTATE_COMING;
 	if (!up)
 		return NODESTATE_NOT_READY;
@@ -149,7 +147,7 @@ enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, 
 bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now)
 {
 	if (n == NULL)
-		return now.ms - bound_since.ms > VIEWS_APART_MS;
+		return now.ms - bound_since.ms > NODESTATE_VIEWS_APART_MS;
 	/* One that was not Ready before the binding must have been Ready at it. */
 	return (n->ready != TRI_TRUE && n->ready_since.ms > bound_since.ms) || wall_is_set(n->meta.deleted) ||
 	       heaviest_taint(n) == TAINT_DOOM;

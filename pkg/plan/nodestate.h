@@ -19,6 +19,9 @@ struct nodestate_asked {
 };
 
 enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, struct wall now);
+/* Pods and nodes are watched one by one, so the view of one may be behind that of the other: so far. */
+#define NODESTATE_VIEWS_APART_MS (30 * MS_PER_S)
+
 /* Will an instance that was bound to it then not last, or does nobody know whether it runs? NULL: the node is not there. What
  * may come from a view that is older than the binding does not count. */
 bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now);

@@ -29,6 +29,7 @@ struct plan_pool_seen {
 	const struct pod *const
 		*lost; /* its pods on nodes that do not last (nodestate_loses()); sorted by name */
 	size_t n_lost;
+	struct wall look_again;        /* when some that are bound may be lost by time alone; not set: none */
 	struct startup_output startup; /* of those bound and not Ready */
 	struct wall last_bind;         /* the newest binding of its pods; not set if none */
 	struct wall oldest_wait;       /* creation of the oldest pod without a node; not set if none */

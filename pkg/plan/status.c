@@ -119,6 +119,7 @@ static void report_wake(struct planning *pl)
 		look_again(pl, p->status.next_retry);
 		look_again(pl, p->moves_at);
 		look_again(pl, p->seen->startup.deadline);
+		look_again(pl, p->seen->look_again);
 		if (pl->out->held_back[i])
 			look_again(pl, p->held_until);
 		if (p->status.state == POOL_WAITING || p->status.state == POOL_PROBING) {
@@ -173,6 +174,16 @@ static bool all_tried(const struct planning *pl)
 	return true;
 }
 
+/* Is anything still to come, other than what does not start? */
+static bool more_comes(const struct planning *pl)
+{
+	int32_t n = pl->unmet;
+
+	for (size_t i = 0; i < pl->n_pools; i++)
+		n += pl->pools[i].target - pl->pools[i].ready - pl->pools[i].failed;
+	return n > 0;
+}
+
 static bool updating(const struct planning *pl)
 {
 	return pl->old_bound > 0 && pl->desired > 0;
@@ -200,7 +211,7 @@ static enum endpoint_phase phase(const struct planning *pl)
 		was = PHASE_CREATING;
 	if (pl->desired == 0)
 		return PHASE_IN_SERVICE;
-	if (was == PHASE_CREATING && ready < pl->desired && !(ready > 0 && all_tried(pl)))
+	if (was == PHASE_CREATING && ready < pl->desired && !(ready > 0 && (all_tried(pl) || !more_comes(pl))))
 		return ready == 0 && !on_the_way(pl) ? PHASE_FAILED : PHASE_CREATING;
 	if (ready > 0)
 		return updating(pl) ? PHASE_UPDATING : PHASE_IN_SERVICE;

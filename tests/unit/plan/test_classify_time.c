@@ -60,6 +60,19 @@ static void room_on_a_node_that_goes_too_is_none(void **state)
 	is(look(sc, 4), REASON_STOCK_OUT, true, NEVER);
 }
 
+static void a_young_node_that_is_not_heard_of_is_not_coming(void **state)
+{
+	struct scene *sc = *state;
+	struct node *a = young_node(sc, "a", -100);
+	pod(sc, 0, TAINTED_136);
+	a->ready = TRI_FALSE;
+	taint(sc, a, "node.kubernetes.io/not-ready");
+	is(look(sc, 4), REASON_PROVISIONING, false, 500);
+	a->ready = TRI_UNKNOWN;
+	taint(sc, a, "node.kubernetes.io/unreachable");
+	is(look(sc, 4), REASON_STOCK_OUT, true, NEVER);
+}
+
 static void room_was_made(void **state)
 {
 	struct scene *sc = *state;
@@ -418,6 +431,7 @@ int main(void)
 		STORY(preemption),
 		STORY(the_predecessor_still_holds_its_gpus),
 		STORY(room_on_a_node_that_goes_too_is_none),
+		STORY(a_young_node_that_is_not_heard_of_is_not_coming),
 		STORY(room_was_made),
 		STORY(one_hangs_and_another_makes_room),
 		STORY(leaving_helps_only_where_room_lacks),
