@@ -77,7 +77,7 @@ static void ask_substitutes(struct planning *pl, int32_t missing)
 			struct pool_plan *p = &pl->pools[(i + k) % pl->n_pools];
 
 			if (!pool_usable(p) || p->failed > 0 || p->lends || p->probes || pool_room(p) <= 0 ||
-			    probe_needed(pl, p))
+			    (p->share == 0 && probe_needed(pl, p)))
 				continue;
 			p->share++;
 			missing--;

@@ -40,12 +40,14 @@ static int32_t room_below_cap(const struct world *w, const struct plan_input *in
 	return w->e.spec.pools[pool].max_instances - p->desired + (int32_t)in->pools[pool].n_lost;
 }
 
-/* For more than its minimum, which is asked for whatever the pools above have. */
+/* For more than its minimum, which is asked for whatever the pools above have; and not for more than its cap, which was
+ * lowered since. */
 static bool waits_still(const struct plan_input *in, const struct plan_output *out, size_t pool)
 {
 	const struct plan_pool_seen *s = &in->pools[pool];
 
 	return s->want > in->endpoint->spec.pools[pool].min_instances &&
+	       s->bound < in->endpoint->spec.pools[pool].max_instances &&
 	       s->want > s->bound + (int32_t)s->n_lost && out->status.pools[pool].state == POOL_WAITING;
 }
 
