@@ -288,29 +288,6 @@ lacks() {
 	complains 0 1
 }
 
-# A way to the API server that can be closed: forward_stop, forward_start.
-forward_start() {
-	local host
-	host=$(admin_kubeconfig '.clusters[0].cluster.server' | jq -r 'sub("^https://"; "") | sub("/.*"; "")')
-	FORWARD_TO=${host%:*}
-	/usr/bin/python3 "$E2E_ROOT/tests/e2e/forward.py" "${FORWARD_PORT:-0}" "$FORWARD_TO" "${host##*:}" >"$T/forward" 2>&1 3>&- &
-	FORWARD_PID=$!
-	RECORDERS+=("$FORWARD_PID")
-	wait_for 10 "the way to the API server" grep -qE '^[0-9]+$' "$T/forward"
-	FORWARD_PORT=$(<"$T/forward")
-}
-
-forward_stop() {
-	kill -9 "$FORWARD_PID"
-	wait "$FORWARD_PID" || true
-}
-
-operator_kubeconfig_by_forward() {
-	jq --arg server "https://127.0.0.1:$FORWARD_PORT" --arg name "$FORWARD_TO" '
-		.clusters[0].cluster |= (.server = $server | ."tls-server-name" = $name)' "$1" >"$T/by-forward"
-	OPERATOR_KUBECONFIG=$T/by-forward
-}
-
 @test "an API server out of reach, at the start and later: one line each with address and cause; it comes back" {
 	nodes "$P5" 1
 	forward_start

@@ -345,6 +345,42 @@ not_ready() {
 	[[ $body == *"$1"* ]]
 }
 
+## A way to the API server that can be closed, or be slow
+
+# forward_start, forward_stop: after that connections are refused.
+forward_start() {
+	local host
+	host=$(kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}')
+	host=${host#https://} host=${host%%/*}
+	FORWARD_TO=${host%:*}
+	/usr/bin/python3 "$E2E_ROOT/tests/e2e/forward.py" "${FORWARD_PORT:-0}" "$FORWARD_TO" "${host##*:}" >"$T/forward" 2>&1 3>&- &
+	FORWARD_PID=$!
+	RECORDERS+=("$FORWARD_PID")
+	wait_for 10 "the way to the API server" grep -qE '^[0-9]+$' "$T/forward"
+	FORWARD_PORT=$(<"$T/forward")
+}
+
+forward_stop() {
+	kill -9 "$FORWARD_PID"
+	wait "$FORWARD_PID" || true
+}
+
+# forward_hold, forward_release: what the API server sends meanwhile comes later; what it is sent comes through.
+forward_hold() {
+	kill -USR1 "$FORWARD_PID"
+}
+
+forward_release() {
+	kill -USR2 "$FORWARD_PID"
+}
+
+# operator_kubeconfig_by_forward KUBECONFIG: the same by that way, for OPERATOR_KUBECONFIG.
+operator_kubeconfig_by_forward() {
+	jq --arg server "https://127.0.0.1:$FORWARD_PORT" --arg name "$FORWARD_TO" '
+		.clusters[0].cluster |= (.server = $server | ."tls-server-name" = $name)' "$1" >"$T/by-forward"
+	OPERATOR_KUBECONFIG=$T/by-forward
+}
+
 ## The audit log
 
 need_audit_log() {
