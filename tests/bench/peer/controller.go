@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -33,16 +34,23 @@ import (
 const (
 	indexEndpoint = "endpoint"
 	fieldManager  = client.FieldOwner("instancepool-bench-peer")
+	protected     = "inference.instancepool.dev/protected-until-ready"
 )
+
+// What an instance is born with, so that nothing moves it while it loads.
+var protection = map[string]string{
+	protected: "true", "karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+}
 
 type reconciler struct {
 	client.Client
 	scheme   *runtime.Scheme
 	recorder events.EventRecorder
+	lifted   sync.Map // pods, by uid, whose protection the cache may still show
 }
 
 func setup(m ctrl.Manager) error {
-	r := &reconciler{m.GetClient(), m.GetScheme(), m.GetEventRecorder("instancepool-bench-peer")}
+	r := &reconciler{Client: m.GetClient(), scheme: m.GetScheme(), recorder: m.GetEventRecorder("instancepool-bench-peer")}
 	byLabel := func(o client.Object) []string { return []string{o.GetLabels()[labelEndpoint]} }
 	for _, o := range []client.Object{&corev1.Pod{}, &appsv1.Deployment{}} {
 		if err := m.GetFieldIndexer().IndexField(context.Background(), o, indexEndpoint, byLabel); err != nil {
@@ -221,6 +229,13 @@ func (r *reconciler) act(ctx context.Context, e *Endpoint, pools []*poolPlan, mo
 			}
 		}
 	}
+	for _, p := range pools {
+		for _, pod := range p.grown {
+			if err := r.lift(ctx, pod); err != nil {
+				return err
+			}
+		}
+	}
 	service := &corev1.Service{}
 	err := r.Get(ctx, client.ObjectKeyFromObject(e), service)
 	if apierrors.IsNotFound(err) {
@@ -244,6 +259,22 @@ func (r *reconciler) act(ctx context.Context, e *Endpoint, pools []*poolPlan, mo
 	}
 	r.say(before, e, pools)
 	return nil
+}
+
+func (r *reconciler) lift(ctx context.Context, pod *corev1.Pod) error {
+	if _, done := r.lifted.LoadOrStore(pod.UID, nil); done {
+		return nil
+	}
+	gone := map[string]any{}
+	for key := range protection {
+		gone[key] = nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID, "annotations": gone}})
+	if err != nil {
+		return err
+	}
+	err = r.Patch(ctx, pod.DeepCopy(), client.RawPatch(types.MergePatchType, patch), fieldManager)
+	return client.IgnoreNotFound(err)
 }
 
 func (r *reconciler) say(was, is *Endpoint, pools []*poolPlan) {
@@ -292,7 +323,7 @@ func deployment(e *Endpoint, p *poolPlan, m *Model) *appsv1.Deployment {
 	labels := map[string]string{labelEndpoint: e.Name, labelPool: p.Name, labelRevision: revision,
 		labelType: p.InstanceType, labelTrack: "blue"}
 	template := m.Spec.Template.DeepCopy()
-	template.Labels = labels
+	template.Labels, template.Annotations = labels, protection
 	template.Spec.NodeSelector = map[string]string{nodeTypeLabel: p.InstanceType}
 	template.Spec.Tolerations = append(template.Spec.Tolerations, corev1.Toleration{
 		Key: gpuTaint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule})

@@ -55,6 +55,9 @@ func reducePod(o any) (any, error) {
 	}
 	meta := reducedMeta(p.ObjectMeta)
 	meta.OwnerReferences = nil
+	if p.Annotations[protected] != "" {
+		meta.Annotations = map[string]string{protected: "true"}
+	}
 	return &corev1.Pod{
 		ObjectMeta: meta,
 		Spec:       corev1.PodSpec{NodeName: p.Spec.NodeName},

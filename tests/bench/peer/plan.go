@@ -25,7 +25,8 @@ type poolPlan struct {
 	want       int32
 	bound      int32
 	ready      int32
-	definite   time.Time // when the refusal of its waiting pods counts; zero: they are not refused
+	grown      []*corev1.Pod // Ready, and still protected
+	definite   time.Time     // when the refusal of its waiting pods counts; zero: they are not refused
 	givenUp    bool
 	target     int32
 	status     PoolStatus
@@ -74,6 +75,9 @@ func (p *poolPlan) count(pods []corev1.Pod) {
 			p.bound++
 			if podReady(pod) {
 				p.ready++
+				if pod.Annotations[protected] != "" {
+					p.grown = append(p.grown, pod)
+				}
 			}
 		} else if c := refused(pod); c != nil {
 			at := c.LastTransitionTime.Add(time.Second + settle)
