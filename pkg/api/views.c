@@ -135,17 +135,21 @@ static enum pod_trouble trouble_of(const struct container_view *c)
 		{"RunContainerError", POD_CONTAINER_ERROR},
 	};
 
+	/* Between two crashes it runs for a while, or is refused a start. */
+	if (c->ended_before && !c->ready)
+		return POD_CRASH;
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (str_eq(c->waiting_reason, words[i].reason))
 			return words[i].trouble;
-	/* Between two crashes it runs for a while. */
-	return c->ended_before && !c->ready ? POD_CRASH : POD_FINE;
+	return POD_FINE;
 }
 
 static void fold_container(void *base, const void *elem)
 {
 	struct pod *p = base;
 	const struct container_view *c = elem;
+	/* Others of the kubelet's messages change from try to try. */
+	bool steady = str_eq(c->waiting_reason, "CreateContainerConfigError");
 
 	if (p->trouble != POD_FINE)
 		return;
@@ -155,7 +159,8 @@ static void fold_container(void *base, const void *elem)
 	p->trouble_container = c->name;
 	p->trouble_detail = none_if_empty(p->trouble == POD_IMAGE_PULL ? c->image
 	                                  : p->trouble == POD_CRASH    ? c->ended_reason
-	                                                               : c->waiting_message);
+	                                  : steady                     ? c->waiting_message
+	                                                               : c->waiting_reason);
 	p->exit_code = c->exit_code;
 }
 

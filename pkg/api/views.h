@@ -26,7 +26,7 @@ struct pod {
 	struct wall initialized_since;
 	enum pod_trouble trouble; /* of its first container that has some; the rest is about that */
 	const char *trouble_container;
-	const char *trouble_detail; /* IMAGE_PULL: the image; else the kubelet's word, NULL if none */
+	const char *trouble_detail; /* IMAGE_PULL: the image; else the kubelet's words, NULL if none */
 	int32_t exit_code;          /* CRASH */
 	bool protected;             /* against voluntary disruption, by us: ANNOTATION_PROTECTED */
 	const char *deletion_cost;  /* annotation; NULL: none */

@@ -102,16 +102,16 @@ bool observe_leftovers(const struct controller *op, const struct endpoint *e)
 static void count_bound(const struct look *l, struct group *g, const struct pod *p)
 {
 	const struct node *n = store_get(controller_store(l->op, KIND_NODE), NULL, p->node_name);
+	struct wall lost_from = nodestate_lost_from(n, p->scheduled_since);
 
 	if (p->scheduled == TRI_TRUE)
 		g->last_bind = wall_max(g->last_bind, p->scheduled_since);
-	if (nodestate_loses(n, p->scheduled_since, l->now)) {
+	if (wall_is_set(lost_from) && lost_from.ms <= l->now.ms) {
 		found_add(&g->lost, p);
 		return;
 	}
-	if (!n)
-		g->look_again =
-			wall_max(g->look_again, wall_add(p->scheduled_since, NODESTATE_VIEWS_APART_MS + MS_PER_S));
+	if (wall_is_set(lost_from) && (!wall_is_set(g->look_again) || lost_from.ms < g->look_again.ms))
+		g->look_again = lost_from;
 	g->bound++;
 	if (p->ready)
 		g->ready++;
@@ -342,20 +342,20 @@ static void look_at_nodes(const struct found *nodes, struct plan_pool_seen *seen
 	}
 }
 
-static void look_at_startup(const struct look *l, const struct group *g, struct startup_output *ret)
+static struct startup_input startup_of(const struct look *l, const struct found *unready)
 {
-	const struct startup_input in = {
-		.pods = (const struct pod *const *)g->unready.items,
-		.n_pods = g->unready.n,
+	return (struct startup_input){
+		.pods = (const struct pod *const *)unready->items,
+		.n_pods = unready->n,
 		.download_timeout_ms = l->e->spec.download_timeout_ms,
 		.startup_timeout_ms = l->e->spec.startup_timeout_ms,
 	};
-
-	startup_look(&in, l->now, l->a, ret);
 }
 
 static void count_group(const struct look *l, const struct group *g, struct plan_pool_seen *seen)
 {
+	struct startup_input startup;
+
 	seen->exists = true;
 	seen->asked = asked_count(l->w, g->deployment->meta.name);
 	seen->deployment = g->deployment->meta.name;
@@ -367,7 +367,8 @@ static void count_group(const struct look *l, const struct group *g, struct plan
 	seen->lost = (const struct pod *const *)g->lost.items;
 	seen->n_lost = g->lost.n;
 	seen->look_again = g->look_again;
-	look_at_startup(l, g, &seen->startup);
+	startup = startup_of(l, &g->unready);
+	startup_look(&startup, l->now, l->a, &seen->startup);
 }
 
 static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
@@ -436,11 +437,13 @@ static void look_at_old(struct look *l, struct plan_input *ret)
 static void look_at_grown(struct look *l, struct plan_input *ret)
 {
 	struct found grown = {.arena = l->a};
+	struct startup_input startup = startup_of(l, &grown);
 
 	for (size_t i = 0; i < l->pods.n; i++) {
 		const struct pod *p = l->pods.items[i];
 
-		if (l->group_of[i] && pod_is_bound(p) && p->ready && p->protected)
+		if (l->group_of[i] && pod_is_bound(p) && p->protected &&
+		    (p->ready || startup_failed(&startup, p, l->now)))
 			found_add(&grown, p);
 	}
 	ret->grown = (const struct pod *const *)grown.items;

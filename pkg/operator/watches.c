@@ -161,9 +161,12 @@ static int enqueue_if_on_node(void *arg, const void *obj)
 	return 0;
 }
 
-static bool is_lost(const struct node *n)
+/* Is another time than before the one from which on what runs there is lost? */
+static bool lasts_otherwise(const struct node *before, const struct node *after)
 {
-	return nodestate_loses(n, (struct wall){0}, wall_now());
+	struct wall ever = {0};
+
+	return !after || nodestate_lost_from(before, ever).ms != nodestate_lost_from(after, ever).ms;
 }
 
 static void node_changed(void *arg, const void *before, const void *after)
@@ -171,7 +174,7 @@ static void node_changed(void *arg, const void *before, const void *after)
 	struct controller *op = controller_of(arg);
 	struct node_change c = {.op = op, .before = before, .after = after};
 
-	c.instances_too = before && is_lost(before) != (!after || is_lost(after));
+	c.instances_too = before && lasts_otherwise(before, after);
 	if (!op->started || (before && after && !node_differs(before, after)))
 		return;
 	store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);

@@ -108,8 +108,7 @@ static struct wall window_end(const struct planning *pl, const struct pool_plan 
 /* The window passed: what was seen stays the reason, unless that was only "no room yet". */
 static enum pool_reason timeout_reason(enum pool_reason seen)
 {
-	bool keeps =
-		seen == REASON_LIMIT || seen == REASON_CONFIG || seen == REASON_QUOTA || seen == REASON_UNKNOWN;
+	bool keeps = seen == REASON_CONFIG || seen == REASON_QUOTA || seen == REASON_UNKNOWN;
 
 	return keeps ? seen : REASON_PROVISION_TIMEOUT;
 }
@@ -192,10 +191,11 @@ void breaker_hold_back(struct planning *pl)
 		struct pool_plan *p = &pl->pools[i];
 		bool could_take = pool_room(p) > 0 && p->target == p->bound && !p->seen->blocked;
 
-		pl->out->held_back[i] = p->held && could_take && (pl->unmet > 0 || p->would_move);
-		p->passed_by =
-			could_take && !p->given_up && (p->held || !p->open) && wall_is_set(p->seen->shortage.struck) &&
-			(is_known_short(pl, p) || breaker_was_held(p)) && (pl->unmet > 0 || waits_below(pl, p));
+		pl->out->held_back[i] = p->held && could_take && (pl->unmet + pl->unplaced > 0 || p->would_move);
+		p->passed_by = could_take && !p->given_up && (p->held || !p->open) &&
+		               wall_is_set(p->seen->shortage.struck) &&
+		               (is_known_short(pl, p) || breaker_was_held(p)) &&
+		               (pl->unmet + pl->unplaced > 0 || waits_below(pl, p));
 	}
 }
 

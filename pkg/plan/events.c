@@ -99,7 +99,7 @@ static void say_replaced(struct planning *pl)
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		const struct pool_plan *p = &pl->pools[i];
 
-		if (p->seen->n_lost > 0 && p->lost > 0)
+		if (p->lost > 0)
 			text = arena_printf(pl->arena, "%s%s%" PRId32 " of %s", text ? text : "", text ? ", " : "",
 			                    p->lost, p->spec->name);
 	}

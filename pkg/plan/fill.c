@@ -67,23 +67,47 @@ static bool probes_instead(struct planning *pl, struct pool_plan *p)
  * there is nothing to lose by asking without a probe. */
 enum asking { ASK_MINIMUM, ASK_ROOM, ASK_LENDERS, ASK_ALL };
 
-/* For each pool that has one, in a pool below it, else in any other; never where instances do not start either. */
-static void ask_substitutes(struct planning *pl, int32_t missing)
+/* A stand-in is one on trial anyway. */
+static bool may_stand_in(const struct pool_plan *p)
+{
+	return pool_usable(p) && !p->lends && !p->probes && pool_room(p) > 0;
+}
+
+/* The next pool below where all start, else any such. */
+static struct pool_plan *next_that_starts(struct planning *pl, size_t below)
+{
+	for (size_t k = 1; k < pl->n_pools; k++) {
+		struct pool_plan *p = &pl->pools[(below + k) % pl->n_pools];
+
+		if (may_stand_in(p) && p->failed == 0)
+			return p;
+	}
+	return NULL;
+}
+
+/* Where there is no such pool: one where some start. */
+static struct pool_plan *first_that_starts_some(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools; i++)
+		if (may_stand_in(&pl->pools[i]) && pl->pools[i].ready > 0)
+			return &pl->pools[i];
+	return NULL;
+}
+
+/* Returns how many find no place now. */
+static int32_t ask_substitutes(struct planning *pl, int32_t missing)
 {
 	for (size_t i = 0; i < pl->n_pools && missing > 0; i++) {
-		if (!pl->pools[i].has_substitute)
-			continue;
-		for (size_t k = 1; k < pl->n_pools; k++) {
-			struct pool_plan *p = &pl->pools[(i + k) % pl->n_pools];
+		struct pool_plan *p = pl->pools[i].has_substitute ? next_that_starts(pl, i) : NULL;
 
-			if (!pool_usable(p) || p->failed > 0 || p->lends || p->probes || pool_room(p) <= 0 ||
-			    (p->share == 0 && probe_needed(pl, p)))
-				continue;
-			p->share++;
-			missing--;
-			break;
-		}
+		if (pl->pools[i].has_substitute && !p)
+			p = first_that_starts_some(pl);
+		if (!p)
+			continue;
+		p->share++;
+		missing--;
 	}
+	return missing;
 }
 
 static int32_t ask(struct planning *pl, size_t from, enum asking what, int32_t unmet)
@@ -123,30 +147,33 @@ static int32_t surge_of(const struct planning *pl, const struct pool_plan *p)
 
 /* A lost instance serves, or may come back, until enough others are Ready. Nor does it go while some wait or start beside
  * it: the ReplicaSet controller would take these first. For the same reason no other goes where one is kept. */
-static void keep_lost(struct planning *pl)
+static void hold_lost(struct planning *pl)
 {
 	bool enough = pl->ready + pl->rollout.old_keep >= pl->desired;
 
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
-		if (pl->desired > 0 && (!enough || p->target > p->ready))
+		if (pl->desired > 0 && (!enough || p->target - p->ready > p->failed))
 			p->keep_lost = p->lost;
 	}
 }
 
-/* Those that do not start are the first when less is wanted. Returns what is left of the surplus. */
+/* Those that do not start are the first when less is wanted, and with the last of a pool its stand-in. Returns what is left
+ * of the surplus. */
 static int32_t failed_go(struct planning *pl, int32_t *due, int32_t surplus)
 {
 	for (size_t i = pl->n_pools; i-- > 0;) {
-		struct pool_plan *p = &pl->pools[i];
+		const struct pool_plan *p = &pl->pools[i];
 
 		if (p->keep_lost > 0)
 			continue;
 		due[i] = min_i32(p->failed, surplus);
 		surplus -= due[i];
-		if (p->has_substitute && due[i] == p->failed)
+		if (p->has_substitute && due[i] == p->failed) {
 			pl->substitutes--;
+			surplus++;
+		}
 	}
 	return surplus;
 }
@@ -157,13 +184,12 @@ static int32_t failed_go(struct planning *pl, int32_t *due, int32_t surplus)
 static void remove_surplus(struct planning *pl)
 {
 	bool too_few = pl->ready + pl->rollout.old_keep < pl->desired && !scaled_in(pl);
-	int32_t surplus = too_few ? 0 : max_i32(0, pl->bound - pl->desired);
+	int32_t surplus = too_few ? 0 : max_i32(0, pl->bound - pl->desired - pl->substitutes);
 	int32_t spare_ready = max_i32(0, pl->ready + pl->rollout.old_keep - pl->desired);
 	int32_t due[ENDPOINT_MAX_POOLS] = {0};
 
 	if (scaled_in(pl))
 		surplus = failed_go(pl, due, surplus);
-	surplus = max_i32(0, surplus - pl->substitutes);
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = pl->n_pools; i-- > 0;) {
 			const struct pool_plan *p = &pl->pools[i];
@@ -232,7 +258,7 @@ void fill(struct planning *pl)
 	unmet = ask(pl, 0, ASK_ROOM, unmet); /* the walk is over: the next one begins at the top */
 	unmet = ask(pl, 0, ASK_ALL, unmet);
 	pl->unmet = unmet;
-	ask_substitutes(pl, substitutes);
+	pl->unplaced = ask_substitutes(pl, substitutes);
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
@@ -243,7 +269,7 @@ void fill(struct planning *pl)
 
 void scale_in(struct planning *pl)
 {
-	keep_lost(pl);
+	hold_lost(pl);
 	remove_surplus(pl);
 	keep_old(pl);
 }

@@ -28,13 +28,6 @@ static const struct sign cluster_autoscaler_signs[] = {
 	{"", true, ENTRY_UNKNOWN},
 };
 
-static const struct sign gke_signs[] = {
-	{"GCE out of resources", true, ENTRY_STOCK_OUT},
-	{"GCE quota exceeded", true, ENTRY_LIMIT},
-	{"IP space exhausted", true, ENTRY_LIMIT},
-	{"", true, ENTRY_UNKNOWN},
-};
-
 /* A NodePool's error may stand in the middle, after what was asked and before its name. Where no type meets the
  * requirements it may be one that is out of stock, or none that is known: that is no proof, and no hope either. */
 static const struct sign karpenter_signs[] = {
@@ -151,19 +144,6 @@ static enum hint not_triggered(struct slice text, struct slice *ret_words)
 	return conclude(&sum, ret_words);
 }
 
-static enum hint failed_scale_up(struct slice text, struct slice *ret_words)
-{
-	struct sum sum = {0};
-
-	if (!take_prefix(&text, "Node scale up in zones "))
-		return HINT_NONE;
-	take_until(&text, " associated with this pod failed: ");
-	struct slice causes = take_until(&text, ". Pod is at risk");
-	while (causes.len > 0)
-		add_entry(&sum, gke_signs, take_until(&causes, ", "));
-	return conclude(&sum, ret_words);
-}
-
 static enum hint failed_scheduling(struct slice text, struct slice *ret_words)
 {
 	struct sum sum = {0};
@@ -191,8 +171,6 @@ enum hint hint_parse(const char *source, const char *reason, struct slice messag
 			return HINT_PROVISIONING;
 		if (str_eq(reason, "NotTriggerScaleUp"))
 			return not_triggered(message, ret_words);
-		if (str_eq(reason, "FailedScaleUp"))
-			return failed_scale_up(message, ret_words);
 	}
 	return HINT_NONE;
 }

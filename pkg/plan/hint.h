@@ -4,10 +4,11 @@
  * - Cluster Autoscaler, TriggeredScaleUp and NotTriggerScaleUp: kubernetes/autoscaler,
  *   cluster-autoscaler/processors/status/eventing_scale_up_processor.go, the reasons in
  *   core/scaleup/orchestrator/{skipped,rejected}reasons.go and the scheduler's words about a node group's template.
- * - GKE's, FailedScaleUp: "Node scale up in zones <z> associated with this pod failed: GCE out of resources. Pod is at
- *   risk of not being scheduled."
  * - Karpenter, Nominated and FailedScheduling: kubernetes-sigs/karpenter,
  *   pkg/controllers/provisioning/scheduling/{events,scheduler,nodeclaim}.go. EKS Auto Mode says the same.
+ *
+ * GKE's FailedScaleUp ("Node scale up in zones <z> associated with this pod failed: GCE out of resources") is no hint: it is
+ * about one try, and another zone is tried next. When no node group is left, NotTriggerScaleUp says so.
  *
  * Each lists all node groups (or NodePools) and why it could not help. A "no" counts only when it is explicit for one of
  * them and nothing in the list leaves hope. A group that does not fit the Pod at all leaves none, and proves nothing. */

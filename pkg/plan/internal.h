@@ -49,8 +49,9 @@ struct planning {
 	int32_t substitutes; /* asked for beyond what is wanted, for instances that do not start */
 	struct rollout_output rollout;
 	int32_t *old_target;
-	int32_t unmet; /* demand that no pool takes now */
-	bool probing;  /* some pool probes: one at a time */
+	int32_t unmet;    /* demand that no pool takes now */
+	int32_t unplaced; /* substitutes likewise */
+	bool probing;     /* some pool probes: one at a time */
 };
 
 static inline int32_t min_i32(int32_t a, int32_t b)

@@ -144,13 +144,25 @@ enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, 
 	return is_emptied(n, asked) ? NODESTATE_EMPTIED : NODESTATE_USABLE;
 }
 
+struct wall nodestate_lost_from(const struct node *n, struct wall bound_since)
+{
+	static const struct wall long_ago = {1};
+
+	if (n == NULL)
+		return wall_add(bound_since, NODESTATE_SETTLE_MS);
+	if (wall_is_set(n->meta.deleted) || heaviest_taint(n) == TAINT_DOOM)
+		return long_ago;
+	/* One that was not Ready before the binding must have been Ready at it. */
+	if (n->ready == TRI_TRUE || n->ready_since.ms <= bound_since.ms)
+		return (struct wall){0};
+	return n->ready == TRI_UNKNOWN ? n->ready_since : wall_add(n->ready_since, NODESTATE_SETTLE_MS);
+}
+
 bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now)
 {
-	if (n == NULL)
-		return now.ms - bound_since.ms > NODESTATE_VIEWS_APART_MS;
-	/* One that was not Ready before the binding must have been Ready at it. */
-	return (n->ready != TRI_TRUE && n->ready_since.ms > bound_since.ms) || wall_is_set(n->meta.deleted) ||
-	       heaviest_taint(n) == TAINT_DOOM;
+	struct wall from = nodestate_lost_from(n, bound_since);
+
+	return wall_is_set(from) && from.ms <= now.ms;
 }
 
 bool nodestate_returns(const struct node *n, struct nodestate_asked asked, struct wall now)

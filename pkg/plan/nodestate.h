@@ -19,11 +19,13 @@ struct nodestate_asked {
 };
 
 enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, struct wall now);
-/* Pods and nodes are watched one by one, so the view of one may be behind that of the other: so far. */
-#define NODESTATE_VIEWS_APART_MS (30 * MS_PER_S)
+/* So far the views of pods and nodes may be apart, and so long a kubelet may need to start again. (One that is not heard of,
+ * Unknown, has had its time.) */
+#define NODESTATE_SETTLE_MS (30 * MS_PER_S)
 
-/* Will an instance that was bound to it then not last, or does nobody know whether it runs? NULL: the node is not there. What
- * may come from a view that is older than the binding does not count. */
+/* From when on an instance that was bound to the node then counts as lost, because the node is not there (NULL), not Ready
+ * since, or about to go; not set: it lasts. Long ago for one that is about to go. */
+struct wall nodestate_lost_from(const struct node *n, struct wall bound_since);
 bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now);
 /* "is cordoned" / "are cordoned"; NULL for USABLE. */
 const char *nodestate_words(enum nodestate s, size_t n_nodes);

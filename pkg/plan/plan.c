@@ -84,14 +84,15 @@ static void find_lenders(struct planning *pl)
 	}
 }
 
-/* One for each pool whose template does not start, as the others of its instances may fare no better. While older instances
- * serve, the update waits instead. */
+/* One for each pool whose template does not start, as the others of its instances may fare no better; while too few
+ * serve: an update that does not get on waits. */
 static void find_substituted(struct planning *pl)
 {
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
-		p->has_substitute = pl->e->spec.lends_failed && p->failed > 0 && pl->old_ready == 0;
+		p->has_substitute =
+			pl->e->spec.lends_failed && p->failed > 0 && pl->ready + pl->old_ready < pl->desired;
 		pl->substitutes += p->has_substitute;
 	}
 }

@@ -59,8 +59,8 @@ struct plan_input {
 	struct plan_pool_seen pools[ENDPOINT_MAX_POOLS]; /* one per spec.pools, same order */
 	const struct plan_old_seen *old;
 	size_t n_old;
-	const struct pod *const
-		*grown; /* Ready instances of any revision that are still protected; sorted by name */
+	const struct pod *const *
+		grown; /* instances of any revision that are Ready, or were not in time, and are still protected; by name */
 	size_t n_grown;
 	/* Trouble of the endpoint as a whole that only a person can mend (the name of its Service or budget is taken):
 	 * Stalled with this reason (CamelCase, static) and sentence. NULL: none. */

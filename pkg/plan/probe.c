@@ -61,8 +61,8 @@ static bool serves_below(const struct planning *pl, const struct pool_plan *p)
 	return false;
 }
 
-/* Does the last of its older instances go, or end, now? */
-static bool older_is_over(const struct planning *pl, const struct pool_plan *p)
+/* Does the last of its older instances go now? After that the trial is remembered by its state. */
+static bool last_older_goes(const struct planning *pl, const struct pool_plan *p)
 {
 	bool ends = false;
 
@@ -73,7 +73,7 @@ static bool older_is_over(const struct planning *pl, const struct pool_plan *p)
 			continue;
 		if (pl->old_target[i] > 0)
 			return false;
-		ends = ends || o->want > 0 || o->pods_left;
+		ends = ends || min_i32(o->ready, o->want) > 0;
 	}
 	return ends;
 }
@@ -96,7 +96,7 @@ static bool return_loan(struct planning *pl)
 	if (pl->rollout.old_keep > 0 || !all_serve(pl))
 		return false;
 	for (size_t i = 0; i < pl->n_pools; i++)
-		if (can_move_to(pl, &pl->pools[i]) && older_is_over(pl, &pl->pools[i])) {
+		if (can_move_to(pl, &pl->pools[i]) && last_older_goes(pl, &pl->pools[i])) {
 			move_to(&pl->pools[i]);
 			return true;
 		}

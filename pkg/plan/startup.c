@@ -11,12 +11,13 @@ static bool downloads(const struct pod *p)
 	return p->initialized == TRI_FALSE;
 }
 
-/* What runs now: the download, or what comes after it. */
+/* What runs now: the download, or what comes after it. The condition's time is later than the binding also where a node has
+ * started again and all begins anew. */
 static struct wall phase_began(const struct pod *p)
 {
 	struct wall bound = wall_is_set(p->scheduled_since) ? p->scheduled_since : p->meta.created;
 
-	return downloads(p) ? bound : wall_max(bound, p->initialized_since);
+	return wall_max(bound, p->initialized_since);
 }
 
 static bool was_ready(const struct pod *p)
@@ -47,8 +48,9 @@ static void tell_trouble(const struct pod *p, struct arena *a, struct startup_ou
 		break;
 	case POD_CRASH:
 		ret->reason = REASON_CRASH_LOOP;
-		ret->message = arena_printf(a, "container %s ends again and again (exit code %" PRId32 ", %s)",
-		                            p->trouble_container, p->exit_code, detail(a, p));
+		ret->message =
+			arena_printf(a, "container %s has ended with exit code %" PRId32 " (%s) and is started again",
+		                 p->trouble_container, p->exit_code, detail(a, p));
 		break;
 	case POD_CONTAINER_ERROR:
 		ret->reason = REASON_CONTAINER_ERROR;
@@ -73,6 +75,11 @@ static void tell_timeout(const struct startup_input *in, const struct pod *p, st
 	}
 }
 
+bool startup_failed(const struct startup_input *in, const struct pod *p, struct wall now)
+{
+	return !was_ready(p) && now.ms >= deadline(in, p).ms;
+}
+
 /* Known trouble says more than a timeout, and one that failed more than one that still may start. */
 void startup_look(const struct startup_input *in, struct wall now, struct arena *a,
                   struct startup_output *ret)
@@ -86,10 +93,8 @@ void startup_look(const struct startup_input *in, struct wall now, struct arena 
 
 		if (p->trouble != POD_FINE && !troubled)
 			troubled = p;
-		if (was_ready(p))
-			continue;
-		if (now.ms < due.ms) {
-			if (!wall_is_set(ret->deadline) || due.ms < ret->deadline.ms)
+		if (!startup_failed(in, p, now)) {
+			if (!was_ready(p) && (!wall_is_set(ret->deadline) || due.ms < ret->deadline.ms))
 				ret->deadline = due;
 			continue;
 		}

@@ -22,5 +22,7 @@ struct startup_output {
 	const char *message;
 };
 
+/* Of one that is bound and not Ready; the pods of `in` are not looked at. */
+bool startup_failed(const struct startup_input *in, const struct pod *p, struct wall now);
 void startup_look(const struct startup_input *in, struct wall now, struct arena *a,
                   struct startup_output *ret);

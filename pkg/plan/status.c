@@ -61,8 +61,8 @@ static void report_passed_by(struct planning *pl, struct pool_plan *p)
 	const struct plan_shortage *shortage = &p->seen->shortage;
 	struct pool_status *s = &p->status;
 
-	s->reason = shortage->reason;
-	if (breaker_was_held(p) && p->was->reason == s->reason)
+	s->reason = breaker_was_held(p) ? p->was->reason : shortage->reason;
+	if (breaker_was_held(p))
 		s->message = p->was->message;
 	else
 		s->message = arena_printf(pl->arena, "another endpoint found at %s: %s; one at a time asks again",

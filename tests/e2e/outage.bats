@@ -81,6 +81,6 @@ apply_crds() {
 	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" up 3>&-
 	wait_for 20 "the recovery" logged '.msg == "the API server answers again"'
 	k scale ipe llm --replicas 2 >/dev/null
-	settles 30 llm 2 0
+	settles 60 llm 2 0 # the controllers come back after their leases
 	complains 0 1
 }

@@ -63,12 +63,12 @@ static void the_times_run_one_after_the_other(void **state)
 
 	(void)state;
 	arena_init(&a);
-	out = look_at(&p, NULL, 10 + DOWNLOAD_S - 1, &a);
+	out = look_at(&p, NULL, 11 + DOWNLOAD_S - 1, &a);
 	assert_int_equal(out.failed, 0);
 	assert_int_equal(out.reason, REASON_NONE);
 	assert_null(out.message);
-	assert_int_equal(out.deadline.ms, at(10 + DOWNLOAD_S).ms);
-	out = look_at(&p, NULL, 10 + DOWNLOAD_S, &a);
+	assert_int_equal(out.deadline.ms, at(11 + DOWNLOAD_S).ms);
+	out = look_at(&p, NULL, 11 + DOWNLOAD_S, &a);
 	assert_int_equal(out.failed, 1);
 	assert_int_equal(out.reason, REASON_DOWNLOAD_TIMEOUT);
 	assert_string_equal(out.message, "the init containers have not ended within 300 s");
@@ -104,7 +104,23 @@ static void one_that_was_ready_once_has_started(void **state)
 	out = look_at(&p, NULL, 1000, &a);
 	assert_int_equal(out.failed, 0);
 	assert_int_equal(out.reason, REASON_CRASH_LOOP);
-	assert_string_equal(out.message, "container server ends again and again (exit code 137, OOMKilled)");
+	assert_string_equal(out.message,
+	                    "container server has ended with exit code 137 (OOMKilled) and is started again");
+}
+
+/* Its node was booted: the kubelet runs the init containers again. */
+static void one_that_begins_anew_has_its_time_again(void **state)
+{
+	CLEANUP_ARENA struct arena a;
+	struct pod p = downloading();
+	struct startup_output out;
+
+	(void)state;
+	arena_init(&a);
+	p.initialized_since = p.ready_since = at(90000);
+	out = look_at(&p, NULL, 90001, &a);
+	assert_int_equal(out.failed, 0);
+	assert_int_equal(out.deadline.ms, at(90000 + DOWNLOAD_S).ms);
 }
 
 static void known_trouble_is_told_before_and_after_the_timeout(void **state)
@@ -172,8 +188,10 @@ static void nodes_that_do_not_last(void **state)
 	n.ready_since = at(50);
 	n.ready = TRI_UNKNOWN;
 	assert_true(nodestate_loses(&n, at(0), at(100)));
-	n.ready = TRI_FALSE;
-	assert_true(nodestate_loses(&n, at(49), at(100)));
+	assert_true(nodestate_loses(&n, at(49), at(51)));
+	n.ready = TRI_FALSE; /* a kubelet that starts again is there in no time */
+	assert_false(nodestate_loses(&n, at(49), at(79)));
+	assert_true(nodestate_loses(&n, at(49), at(80)));
 	assert_false(nodestate_loses(&n, at(51), at(100))); /* it must have been Ready meanwhile */
 	/* The watch of nodes may be a little behind that of pods. */
 	assert_false(nodestate_loses(NULL, at(80), at(100)));
@@ -185,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_times_run_one_after_the_other),
 		cmocka_unit_test(one_that_was_ready_once_has_started),
+		cmocka_unit_test(one_that_begins_anew_has_its_time_again),
 		cmocka_unit_test(known_trouble_is_told_before_and_after_the_timeout),
 		cmocka_unit_test(one_that_failed_is_told_before_one_that_may_start),
 		cmocka_unit_test(nodes_that_do_not_last),
