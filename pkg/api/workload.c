@@ -261,7 +261,7 @@ json_t *workload_budget(const struct endpoint *e)
 	json_t *spec = json_child(b, "spec");
 	json_put_int(spec, "maxUnavailable", 1);
 	json_put_str(json_child(json_child(spec, "selector"), "matchLabels"), LABEL_ENDPOINT, e->meta.name);
-	/* What does not serve must not hold up a drain. */
+	/* What does not serve may always go. */
 	json_put_str(spec, "unhealthyPodEvictionPolicy", "AlwaysAllow");
 	return b;
 }

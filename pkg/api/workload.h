@@ -22,6 +22,6 @@ json_t *workload_trial_pod(const json_t *deployment);
 /* The endpoint's stable address: a Service of the endpoint's name, port 80 -> the model's port. New
  * reference. */
 json_t *workload_service(const struct endpoint *e, const struct model *m);
-/* A PodDisruptionBudget of the endpoint's name: one instance at a time may be evicted, of whatever pool and revision;
- * one that is not Ready always. New reference. */
+/* A PodDisruptionBudget of the endpoint's name: one instance at a time may be evicted, of whatever pool and revision, and
+ * none that serves while another waits, loads or fails; one that is not Ready always. New reference. */
 json_t *workload_budget(const struct endpoint *e);

@@ -193,7 +193,9 @@ YAML
 	stays 50 "nothing of the third" asked 1 1 0
 	wait_for 30 "one lent by the third" asked 1 1 1
 	wait_for 10 "it to serve" ipe_is llm 'pool(2).currentInstanceCount == 1 and .status.phase == "InService" and is("StartupFailed")'
-	stays 5 "nothing more" asked 1 1 1
+	# What the second pool has lent for is not needed any more.
+	wait_for 5 "the end of the second one" asked 1 0 1
+	stays 10 "nothing more" asked 1 0 1
 	never_a_stock_out 2
 }
 
