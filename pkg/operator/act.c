@@ -116,9 +116,12 @@ static void add_delete(struct run *r, const struct deployment *d)
 /* The uid is a precondition: a pod of that name may be another one by now. */
 static void add_marks(struct run *r, const struct pod *p, const char *annotations)
 {
+	if (refusal_pauses(r->w, KIND_POD, p->meta.name))
+		return;
 	add_write(r, KIND_POD, KUBE_PATCH_MERGE, p->meta.name,
 	          arena_printf(&r->arena, "{\"metadata\":{\"uid\":\"%s\",\"annotations\":%s}}", p->meta.uid,
-	                       annotations));
+	                       annotations))
+		->refused_as = "MarkRefused";
 }
 
 static const struct deployment *deployment_named(struct run *r, const char *name)
@@ -238,10 +241,8 @@ static void add_step(struct run *r, const struct endpoint *e, const struct plan_
 
 static bool companion_missing(struct controller *op, const struct endpoint *e, struct work *w, enum kind kind)
 {
-	const struct refusal *refusal = refusal_find(w, kind, e->meta.name);
-
 	return !store_get(controller_store(op, kind), e->meta.ns, e->meta.name) &&
-	       !(refusal && loop_now(op->loop).ms < refusal->retry_at.ms);
+	       !refusal_pauses(w, kind, e->meta.name);
 }
 
 struct companions companions_missing(struct controller *op, const struct endpoint *e, struct work *w)
@@ -446,10 +447,22 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 	run_end(r, err->retry_after_ms);
 }
 
-/* The instance that was to be marked is gone, or another one has its name: there is nothing to mark. */
-static bool is_gone(const struct write *w, const struct err *err)
+/* The mark of an instance is worth less than all that comes after it: if it is refused (not by a server that turns everything
+ * away), the run goes on. */
+static bool passes_over(struct run *r, const struct write *w, const struct err *err)
 {
-	return w->kind == KIND_POD && (err->http_status == 404 || err->http_status == 409);
+	int status = err->http_status;
+
+	if (w->kind != KIND_POD || status < 400 || status >= 500 || status == 401 || status == 429)
+		return false;
+	/* The instance is gone, or another one has its name: there is nothing to mark. */
+	if (status == 404 || status == 409)
+		return true;
+	refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
+	/* Nothing may change until then that would bring the endpoint up. */
+	queue_add_at(r->w->op->queue, r->w->key, refusal_find(r->w, w->kind, w->name)->retry_at);
+	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	return true;
 }
 
 /* A dry run that failed for reasons which are not the instance's: used up quota comes and goes, and of all else the
@@ -497,7 +510,7 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 		send_next(r);
 		break;
 	case KUBE_NOT_DONE:
-		if (is_gone(w, err)) {
+		if (passes_over(r, w, err)) {
 			r->next++;
 			send_next(r);
 		} else {

@@ -209,6 +209,13 @@ struct refusal *refusal_find(struct work *w, enum kind kind, const char *name)
 	return NULL;
 }
 
+bool refusal_pauses(struct work *w, enum kind kind, const char *name)
+{
+	const struct refusal *r = refusal_find(w, kind, name);
+
+	return r && loop_now(w->op->loop).ms < r->retry_at.ms;
+}
+
 void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message)
 {
 	struct refusal *r = refusal_find(w, kind, name);
@@ -244,6 +251,17 @@ void refusal_clear(struct work *w, enum kind kind, const char *name)
 			free(gone);
 			return;
 		}
+}
+
+void refusals_clear_gone(struct work *w)
+{
+	struct refusal *next;
+
+	for (struct refusal *r = w->refusals; r; r = next) {
+		next = r->next;
+		if (r->kind == KIND_POD && !store_get(controller_store(w->op, KIND_POD), w->ns, r->name))
+			refusal_clear(w, KIND_POD, r->name);
+	}
 }
 
 void work_free(struct work *w)

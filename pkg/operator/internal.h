@@ -49,8 +49,8 @@ struct expectation {
 	struct expectation *next;
 };
 
-/* The API server refused to create this object, or somebody else's has its name. Asked again later, and at once under
- * another name (another template). */
+/* The API server refused to create this object or to mark this pod, or somebody else's has its name. Asked again later, and
+ * at once under another name (another template). */
 struct refusal {
 	enum kind kind;
 	char *name;
@@ -179,8 +179,12 @@ bool expect_met(struct work *w);
 int32_t asked_count(const struct work *w, const char *deployment);
 void asked_put(struct work *w, const char *deployment, int32_t count);
 struct refusal *refusal_find(struct work *w, enum kind kind, const char *name);
+/* Refused, and not to be asked again yet. */
+bool refusal_pauses(struct work *w, enum kind kind, const char *name);
 void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message);
 void refusal_clear(struct work *w, enum kind kind, const char *name);
+/* Of pods that are gone: those that come have other names. */
+void refusals_clear_gone(struct work *w);
 void work_free(struct work *w);
 
 /* act.c: carries out a plan, one write after the other, the status last. */

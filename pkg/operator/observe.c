@@ -304,21 +304,21 @@ static struct group *find_group(struct look *l, const struct endpoint_pool *p, c
 
 	if (m) {
 		char revision[REVISION_SIZE], name[NAME_MAX_BYTES + 1];
-		struct refusal *refusal;
 		bool refused;
 
 		pool_revision(l->e, p, m, revision);
 		deployment_name(l->e->meta.name, p->name, revision, name);
 		seen->deployment = arena_strdup(l->a, name);
 		g = group_named(l, name);
-		refusal = refusal_find(l->w, KIND_DEPLOYMENT, name);
-		refused = refusal && loop_now(l->op->loop).ms < refusal->retry_at.ms;
+		refused = refusal_pauses(l->w, KIND_DEPLOYMENT, name);
 		if (g && !is_ours(l, &g->deployment->meta)) {
 			block(seen, COND_STALLED, "NameTaken",
 			      arena_printf(l->a, "Deployment %s exists and belongs to somebody else; it is left alone",
 			                   name));
 			g = NULL;
 		} else if (!g && refused) {
+			const struct refusal *refusal = refusal_find(l->w, KIND_DEPLOYMENT, name);
+
 			block(seen, COND_STALLED, refusal->reason, arena_strdup(l->a, refusal->message));
 		} else if (g && !refused) {
 			seen->template_changed_by = g->deployment->template_changed_by;
@@ -450,6 +450,20 @@ static void look_at_grown(struct look *l, struct plan_input *ret)
 	ret->n_grown = grown.n;
 }
 
+/* Those whose mark was refused, until it is tried again: there would always be something to write. */
+static void leave_out_refused(struct look *l, struct plan_input *ret)
+{
+	struct found grown = {.arena = l->a};
+
+	if (!l->w->refusals)
+		return;
+	for (size_t i = 0; i < ret->n_grown; i++)
+		if (!refusal_pauses(l->w, KIND_POD, ret->grown[i]->meta.name))
+			found_add(&grown, ret->grown[i]);
+	ret->grown = (const struct pod *const *)grown.items;
+	ret->n_grown = grown.n;
+}
+
 static void look_at_companion(struct look *l, enum kind kind, struct plan_input *ret)
 {
 	const struct companion *c = store_get(controller_store(l->op, kind), l->e->meta.ns, l->e->meta.name);
@@ -481,6 +495,7 @@ void observe(struct controller *op, const struct endpoint *e, struct work *w, st
 	look_at_pools(&l, ret->pools);
 	look_at_old(&l, ret);
 	look_at_grown(&l, ret);
+	leave_out_refused(&l, ret);
 	look_at_companion(&l, KIND_BUDGET, ret);
 	look_at_companion(&l, KIND_SERVICE, ret); /* the address matters more: said instead */
 }

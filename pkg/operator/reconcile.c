@@ -165,6 +165,7 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 		run_instance_count(w, e);
 		return true;
 	}
+	refusals_clear_gone(w);
 	arena_init(&a);
 	observe(op, e, w, now, &a, &in);
 	plan(&in, now, &a, &out);

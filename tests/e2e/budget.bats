@@ -14,8 +14,21 @@ pod_on() {
 	k get pods -l "inference.instancepool.dev/instance-type=$1" -o json | jq -re '.items | if length == 1 then .[0].metadata.name else empty end'
 }
 
+# Is it another one than POD?
+replaced() {
+	local now
+	now=$(pod_on "$P5") && [[ $now != "$1" ]]
+}
+
 allows() {
 	[[ $(k get poddisruptionbudget llm -o jsonpath='{.status.disruptionsAllowed}') == "$1" ]]
+}
+
+# Of those that serve none keeps the marks that it was born with.
+unprotected() {
+	k get pods -o json | jq -e '[.items[] | select(any(.status.conditions[]?; .type == "Ready" and .status == "True"))
+		| .metadata.annotations // {} | keys[] | select(IN("inference.instancepool.dev/protected-until-ready",
+			"karpenter.sh/do-not-disrupt", "cluster-autoscaler.kubernetes.io/safe-to-evict"))] == []'
 }
 
 refuses() {
@@ -42,9 +55,11 @@ YAML
 	settles 30 llm 1 1
 	k get poddisruptionbudget llm -o json | jq -e '.metadata.ownerReferences[0].name == "llm" and .metadata.ownerReferences[0].controller'
 	wait_for 10 "one disruption to be allowed" allows 1
+	wait_for 10 "instances without protection" unprotected
 	best=$(pod_on "$P5") fallback=$(pod_on "$G6")
 	evict "$best"
 	refuses "$fallback"
+	wait_for 30 "another instance in the place of $best" replaced "$best"
 	settles 30 llm 1 1
 	wait_for 10 "one disruption to be allowed again" allows 1
 

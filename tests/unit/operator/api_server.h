@@ -79,6 +79,13 @@ static inline void api_release(struct api *a, enum kind kind)
 	a->held[kind] = false;
 }
 
+/* The oldest of what is kept back. */
+static inline void api_release_one(struct api *a, enum kind kind)
+{
+	api_send_line(a->watches[kind], json_incref(json_array_get(a->late[kind], 0)));
+	json_array_remove(a->late[kind], 0);
+}
+
 static inline json_t *api_get(const struct api *a, enum kind kind, const char *name)
 {
 	return json_object_get(a->objects[kind], name);
@@ -293,6 +300,39 @@ static inline void api_try(struct api *a, struct exchange *x, json_t *pod)
 	}
 }
 
+/* A merge patch of annotations. */
+static inline void api_mark(struct api *a, struct exchange *x, const char *name, const json_t *patch)
+{
+	json_t *obj = api_get(a, KIND_POD, name), *annotations = json_at(patch, "metadata", "annotations"),
+		   *value;
+	bool apply, failed,
+		same = obj && json_equal(json_at(patch, "metadata", "uid"), json_at(obj, "metadata", "uid"));
+	const char *key;
+	assert_null(strstr(x->path, "dryRun"));
+	assert_non_null(json_at(patch, "metadata", "uid"));
+	api_trace(a, "%s %s",
+	          json_object_get(annotations, ANNOTATION_DELETION_COST) ? "first-to-go" : "unprotect", name);
+	failed = api_fail(a, x, KIND_POD, &apply);
+	if (same && apply) {
+		json_t *changed = json_deep_copy(obj),
+			   *kept = json_child(json_child(changed, "metadata"), "annotations");
+		json_object_foreach(annotations, key, value)
+			if (json_is_null(value))
+				json_object_del(kept, key);
+			else
+				json_object_set(kept, key, value);
+		api_put(a, KIND_POD, changed);
+	}
+	if (failed)
+		return;
+	if (same)
+		api_answer(x, "200 OK", api_get(a, KIND_POD, name));
+	else if (obj)
+		api_refuse(a, x, &(struct api_fault){.status = "409 Conflict", .reason = "Conflict"});
+	else
+		api_refuse(a, x, &(struct api_fault){.status = "404 Not Found", .reason = "NotFound"});
+}
+
 static inline void api_check_tried(struct api *a, const char *name, const json_t *deployment)
 {
 	assert_true(json_equal(json_object_get(a->tried, name), json_at(deployment, "spec", "template", "spec")));
@@ -311,7 +351,10 @@ static inline void api_write(struct api *a, struct exchange *x, enum kind kind, 
 		str_eq(json_string_value(json_object_get(json_array_get(body, 1), "path")), "/spec/template");
 	assert_non_null(body);
 	if (kind == KIND_POD) {
-		api_try(a, x, body);
+		if (post)
+			api_try(a, x, body);
+		else
+			api_mark(a, x, name, body);
 		return;
 	}
 	assert_null(strstr(x->path, "dryRun"));

@@ -150,24 +150,24 @@ static void remove_deployment(struct fixture *f, const char *pool)
 }
 
 static void put_pod(struct fixture *f, const char *name, const char *pool, const char *spec,
-                    const char *conditions)
+                    const char *conditions, const char *annotations)
 {
 	json_t *labels = json_at(deployment_of(f, pool), "metadata", "labels");
 	CLEANUP_FREE char *text =
-		xasprintf("{'metadata':{'name':'%s','creationTimestamp':'2026-11-25T10:00:00Z'},'spec':{%s},"
-	              "'status':{'phase':'Pending','conditions':[%s]}}",
-	              name, spec, conditions);
+		xasprintf("{'metadata':{'name':'%s','creationTimestamp':'2026-11-25T10:00:00Z','annotations':{%s}},"
+	              "'spec':{%s},'status':{'phase':'Pending','conditions':[%s]}}",
+	              name, annotations, spec, conditions);
 	json_t *pod = api_json(text);
 	json_set(json_child(pod, "metadata"), "labels", json_deep_copy(labels));
 	api_put(&f->api, KIND_POD, pod);
 }
 
 #define BOUND "{'type':'PodScheduled','status':'True','lastTransitionTime':'2026-11-25T10:00:01Z'}"
+#define SERVING BOUND ",{'type':'Ready','status':'True','lastTransitionTime':'2026-11-25T10:00:02Z'}"
 
 static void put_serving(struct fixture *f, const char *name, const char *pool)
 {
-	put_pod(f, name, pool, "'nodeName':'n'",
-	        BOUND ",{'type':'Ready','status':'True','lastTransitionTime':'2026-11-25T10:00:02Z'}");
+	put_pod(f, name, pool, "'nodeName':'n'", SERVING, "");
 }
 
 /* It got its node just now. */
@@ -177,7 +177,20 @@ static void put_starting(struct fixture *f, const char *name, const char *pool)
 	wall_format(wall_now(), now);
 	CLEANUP_FREE char *bound =
 		xasprintf("{'type':'PodScheduled','status':'True','lastTransitionTime':'%s'}", now);
-	put_pod(f, name, pool, "'nodeName':'n'", bound);
+	put_pod(f, name, pool, "'nodeName':'n'", bound, "");
+}
+
+/* Ready, and with the marks that it was born with. */
+static void put_grown(struct fixture *f, const char *name, const char *pool)
+{
+	put_pod(f, name, pool, "'nodeName':'n'", SERVING,
+	        "'" ANNOTATION_PROTECTED "':'true','" ANNOTATION_DO_NOT_DISRUPT
+	        "':'true','" ANNOTATION_SAFE_TO_EVICT "':'false','other':'stays'");
+}
+
+static const json_t *annotations_of(struct fixture *f, const char *pod)
+{
+	return json_at(api_get(&f->api, KIND_POD, pod), "metadata", "annotations");
 }
 
 /* Long enough ago to be definite. */
@@ -186,7 +199,8 @@ static void put_refused(struct fixture *f, const char *name, const char *pool)
 	put_pod(f, name, pool, "",
 	        "{'type':'PodScheduled','status':'False','reason':'Unschedulable','lastTransitionTime':'2026-11-"
 	        "25T10:00:01Z',"
-	        "'message':'0/1 nodes are available: 1 Insufficient nvidia.com/gpu.'}");
+	        "'message':'0/1 nodes are available: 1 Insufficient nvidia.com/gpu.'}",
+	        "");
 }
 
 /* The condition of the endpoint's status: "True NameTaken". */
@@ -274,6 +288,98 @@ static void test_what_others_change_is_put_back(void **state)
 	assert_condition(f, "Ready", "True AllInstancesReady");
 	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
 	expect(f, "status");
+}
+
+static struct api_fault mark_fault(const char *status)
+{
+	return (struct api_fault){.method = "PATCH", .kind = KIND_POD, .status = status, .reason = "x"};
+}
+
+static void test_who_serves_is_no_longer_protected(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	put_grown(f, "a", "p5");
+	expect(f, "unprotect a, status");
+	assert_int_equal(json_object_size(annotations_of(f, "a")), 1);
+	assert_non_null(json_object_get(annotations_of(f, "a"), "other"));
+	stop(f);
+	start(f);
+	expect(f, "");
+}
+
+/* Gone, or another one has its name, and the watch has not said so yet. */
+static void test_a_mark_that_comes_too_late(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	api_hold(&f->api, KIND_POD);
+	put_grown(f, "a", "p5");
+	api_remove(&f->api, KIND_POD, "a");
+	api_release_one(&f->api, KIND_POD);
+	expect(f, "unprotect a!404, status, unprotect a!404");
+	assert_null(work_find(f->op, "ns", "llm")->refusals);
+	api_release(&f->api, KIND_POD);
+	expect(f, "status");
+	api_hold(&f->api, KIND_POD);
+	put_grown(f, "a", "p5");
+	put_grown(f, "a", "p5");
+	api_release_one(&f->api, KIND_POD);
+	expect(f, "unprotect a!409, status, unprotect a!409");
+	assert_int_equal(json_object_size(annotations_of(f, "a")), 4);
+	api_release(&f->api, KIND_POD);
+	expect(f, "unprotect a");
+}
+
+/* It keeps its marks, and nothing else has to wait for them. */
+static void test_a_mark_that_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	stop(f);
+	put_grown(f, "a", "p5");
+	put_grown(f, "b", "p5");
+	put_grown(f, "c", "p5");
+	f->api.faults[0] = mark_fault("403 Forbidden");
+	start(f);
+	int64_t refused_ms = loop_now(loop).ms;
+	run_for(f, PATIENCE_MS, "unprotect a!403, unprotect b, unprotect c, status");
+	assert_condition(f, "Ready", "True AllInstancesReady");
+	assert_int_equal(json_object_size(annotations_of(f, "a")), 4);
+	buf_clear(&f->api.trace);
+	f->api.faults[0] = mark_fault("422 Invalid");
+	run_for(f, PATIENCE_MS, "unprotect a!422");
+	assert_in_range(loop_now(loop).ms - refused_ms, 2000, PATIENCE_MS - 1);
+	expect(f, "unprotect a!422, unprotect a");
+	assert_in_range(loop_now(loop).ms - refused_ms, 6000, PATIENCE_MS - 1);
+	assert_null(work_find(f->op, "ns", "llm")->refusals);
+	/* What was refused for one that is gone is forgotten. */
+	f->api.faults[0] = mark_fault("403 Forbidden");
+	put_grown(f, "a", "p5");
+	expect(f, "unprotect a!403");
+	assert_non_null(work_find(f->op, "ns", "llm")->refusals);
+	api_remove(&f->api, KIND_POD, "a");
+	expect(f, "status");
+	assert_null(work_find(f->op, "ns", "llm")->refusals);
+}
+
+/* Done, but nobody said so: it is looked at before anything else is written. */
+static void test_a_mark_whose_answer_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	stop(f);
+	put_grown(f, "a", "p5");
+	f->api.faults[0] = (struct api_fault){.method = "PATCH", .kind = KIND_POD, .applied = true};
+	start(f);
+	expect(f, "unprotect a!cut, look p5, status");
+	f->api.faults[0] = mark_fault("503 Unavailable");
+	put_grown(f, "a", "p5");
+	expect(f, "unprotect a!503, look p5, unprotect a");
 }
 
 static void change_template(struct fixture *f, const char *pool)
@@ -839,6 +945,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_creates_then_falls_back),
 		TEST(test_what_others_change_is_put_back),
+		TEST(test_who_serves_is_no_longer_protected),
+		TEST(test_a_mark_that_comes_too_late),
+		TEST(test_a_mark_that_is_refused),
+		TEST(test_a_mark_whose_answer_is_lost),
 		TEST(test_a_template_that_others_change),
 		TEST(test_a_label_that_was_taken_off),
 		TEST(test_a_name_that_is_taken),
