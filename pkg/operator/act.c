@@ -15,6 +15,7 @@ struct write {
 	bool is_status;
 	bool is_create;
 	bool is_delete;
+	bool is_restore;
 	const char
 		*refused_as; /* static: why, if the server refuses it, it is not asked again at once; NULL: it is */
 	int32_t count;   /* what is asked of a Deployment, else -1 */
@@ -174,6 +175,7 @@ static void add_restore(struct run *r, const struct endpoint *e, const struct pl
 {
 	struct err ignored = ERR_INIT;
 	CLEANUP_JSON json_t *ours = render(r, e, &e->spec.pools[s->index], 0, &ignored);
+	struct write *w;
 	json_t *patch;
 
 	if (!ours)
@@ -184,8 +186,9 @@ static void add_restore(struct run *r, const struct endpoint *e, const struct pl
 	                            "replace", "path", "/metadata/managedFields", "value", "manager",
 	                            API_FIELD_MANAGER, "operation", "Update", "apiVersion", "apps/v1",
 	                            "fieldsType", "FieldsV1", "fieldsV1", "f:spec", "f:replicas"));
-	add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, d->meta.name, body_text(&r->arena, patch))->refused_as =
-		"TemplateRefused";
+	w = add_write(r, KIND_DEPLOYMENT, KUBE_PATCH_JSON, d->meta.name, body_text(&r->arena, patch));
+	w->is_restore = true;
+	w->refused_as = "TemplateRefused";
 }
 
 static void add_create(struct run *r, const struct endpoint *e, const struct plan_input *in,
@@ -365,6 +368,8 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 	r->w->denied = 0;
 	if (w->refused_as)
 		refusal_clear(r->w, w->kind, w->name);
+	if (w->is_restore)
+		restored_put(r->w, w->name);
 	if (w->is_status)
 		r->w->progress_at = (struct mono){0};
 }

@@ -6,8 +6,9 @@
 
 /* A watch that is this late is looked past with a GET. */
 #define EXPECT_LATE_MS (15 * MS_PER_S)
-#define REFUSAL_RETRY_MS (2 * MS_PER_S) /* a namespace is young: its ServiceAccount comes any moment */
-#define REFUSAL_RETRY_MAX_MS (300 * MS_PER_S)
+#define PAUSE_MS (2 * MS_PER_S) /* a namespace is young: its ServiceAccount comes any moment */
+#define PAUSE_MAX_MS (300 * MS_PER_S)
+#define RESTORED_QUIET_MS (600 * MS_PER_S)
 
 static struct expectation *find(struct work *w, enum kind kind, const char *name)
 {
@@ -201,6 +202,16 @@ void asked_put(struct work *w, const char *deployment, int32_t count)
 	w->asked[i] = (struct asked){hash, count};
 }
 
+/* It doubles with each that came before. */
+static struct mono pause_end(const struct work *w, unsigned before)
+{
+	int64_t ms = PAUSE_MS;
+
+	for (unsigned i = 0; i < before && ms < PAUSE_MAX_MS; i++)
+		ms *= 2;
+	return (struct mono){loop_now(w->op->loop).ms + (ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS)};
+}
+
 struct refusal *refusal_find(struct work *w, enum kind kind, const char *name)
 {
 	for (struct refusal *r = w->refusals; r; r = r->next)
@@ -219,7 +230,6 @@ bool refusal_pauses(struct work *w, enum kind kind, const char *name)
 void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message)
 {
 	struct refusal *r = refusal_find(w, kind, name);
-	int64_t delay_ms = REFUSAL_RETRY_MS;
 
 	if (!r) {
 		r = xcalloc(1, sizeof(*r));
@@ -228,15 +238,10 @@ void refusal_put(struct work *w, enum kind kind, const char *name, const char *r
 		r->next = w->refusals;
 		w->refusals = r;
 	}
-	for (unsigned i = 0; i < r->tries && delay_ms < REFUSAL_RETRY_MAX_MS; i++)
-		delay_ms *= 2;
-	if (delay_ms > REFUSAL_RETRY_MAX_MS)
-		delay_ms = REFUSAL_RETRY_MAX_MS;
-	r->tries++;
+	r->retry_at = pause_end(w, r->tries++);
 	r->reason = reason;
 	free(r->message);
 	r->message = xstrdup(message);
-	r->retry_at = (struct mono){loop_now(w->op->loop).ms + delay_ms};
 }
 
 void refusal_clear(struct work *w, enum kind kind, const char *name)
@@ -264,6 +269,40 @@ void refusals_clear_gone(struct work *w)
 	}
 }
 
+static void drop_quiet(struct work *w)
+{
+	int64_t now_ms = loop_now(w->op->loop).ms;
+
+	for (size_t i = w->n_restored; i-- > 0;)
+		if (now_ms - w->restored[i].until.ms >= RESTORED_QUIET_MS)
+			w->restored[i] = w->restored[--w->n_restored];
+}
+
+void restored_put(struct work *w, const char *deployment)
+{
+	uint64_t hash = hash64_str(HASH64_INIT, deployment);
+	size_t i = 0;
+
+	drop_quiet(w);
+	while (i < w->n_restored && w->restored[i].name_hash != hash)
+		i++;
+	if (i == w->n_restored) {
+		w->restored = xreallocarray(w->restored, ++w->n_restored, sizeof(*w->restored));
+		w->restored[i] = (struct restored){.name_hash = hash};
+	}
+	w->restored[i].until = pause_end(w, w->restored[i].times++);
+}
+
+bool restored_pauses(const struct work *w, const char *deployment)
+{
+	uint64_t hash = hash64_str(HASH64_INIT, deployment);
+
+	for (size_t i = 0; i < w->n_restored; i++)
+		if (w->restored[i].name_hash == hash)
+			return loop_now(w->op->loop).ms < w->restored[i].until.ms;
+	return false;
+}
+
 void work_free(struct work *w)
 {
 	run_free(w->run);
@@ -273,6 +312,7 @@ void work_free(struct work *w)
 		refusal_clear(w, w->refusals->kind, w->refusals->name);
 	map_done(&w->given_up, free);
 	free(w->asked);
+	free(w->restored);
 	free(w->key);
 	free(w->ns);
 	free(w->name);

@@ -67,6 +67,13 @@ struct asked {
 	int32_t count;
 };
 
+/* A Deployment whose template we have put back. One that changes it again at once is not fought with every time. */
+struct restored {
+	uint64_t name_hash;
+	unsigned times;
+	struct mono until; /* left alone so long */
+};
+
 /* What the operator keeps per endpoint while it runs; nothing here outlives a restart or needs to. */
 struct work {
 	struct controller *op;
@@ -76,6 +83,8 @@ struct work {
 	struct refusal *refusals;
 	struct asked *asked;
 	size_t n_asked;
+	struct restored *restored;
+	size_t n_restored;
 	struct map given_up;     /* pool -> how often, for the metrics: uint64_t, of those that were */
 	struct mono progress_at; /* when counts that changed are to be told; 0: none did */
 	bool has_service_turn;
@@ -185,6 +194,8 @@ void refusal_put(struct work *w, enum kind kind, const char *name, const char *r
 void refusal_clear(struct work *w, enum kind kind, const char *name);
 /* Of pods that are gone: those that come have other names. */
 void refusals_clear_gone(struct work *w);
+void restored_put(struct work *w, const char *deployment);
+bool restored_pauses(const struct work *w, const char *deployment);
 void work_free(struct work *w);
 
 /* act.c: carries out a plan, one write after the other, the status last. */

@@ -320,7 +320,7 @@ static struct group *find_group(struct look *l, const struct endpoint_pool *p, c
 			const struct refusal *refusal = refusal_find(l->w, KIND_DEPLOYMENT, name);
 
 			block(seen, COND_STALLED, refusal->reason, arena_strdup(l->a, refusal->message));
-		} else if (g && !refused) {
+		} else if (g && !refused && !restored_pauses(l->w, name)) {
 			seen->template_changed_by = g->deployment->template_changed_by;
 		}
 	} else {

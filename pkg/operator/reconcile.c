@@ -87,13 +87,16 @@ static void wake_at(struct controller *op, const char *key, struct wall when, st
 }
 
 /* One whose time has come has been tried by this plan, or is of a name that is no longer wanted. */
-static void wake_for_refusals(const struct work *w)
+static void wake_after_pauses(const struct work *w)
 {
 	int64_t now_ms = loop_now(w->op->loop).ms;
 
 	for (const struct refusal *r = w->refusals; r; r = r->next)
 		if (r->retry_at.ms > now_ms)
 			queue_add_at(w->op->queue, w->key, r->retry_at);
+	for (size_t i = 0; i < w->n_restored; i++)
+		if (w->restored[i].until.ms > now_ms)
+			queue_add_at(w->op->queue, w->key, w->restored[i].until);
 }
 
 /* Was there an endpoint of the same name, whose objects still have our names? */
@@ -172,7 +175,7 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	shared_tell(op, e, &out.status, out.held_back, now);
 	remember_counts(w, e, &in);
 	wake_at(op, key, out.wake, now);
-	wake_for_refusals(w);
+	wake_after_pauses(w);
 	changed = out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status);
 	acting = changed && !hold_progress(op, key, w, &out);
 	if (!changed)

@@ -391,6 +391,13 @@ static void change_template(struct fixture *f, const char *pool)
 	api_put(&f->api, KIND_DEPLOYMENT, changed);
 }
 
+static void forget_restored(struct fixture *f)
+{
+	struct work *w = work_find(f->op, "ns", "llm");
+	for (size_t i = 0; i < w->n_restored; i++)
+		w->restored[i].until.ms = loop_now(loop).ms - 600 * MS_PER_S;
+}
+
 static void test_a_template_that_others_change(void **state)
 {
 	struct fixture *f = *state;
@@ -412,6 +419,7 @@ static void test_a_template_that_others_change(void **state)
 	remove_deployment(f, "g6");
 	expect(f, "restore p5!422, create g6=0");
 	expect(f, "restore p5");
+	forget_restored(f);
 	/* Without its Model nothing can be put back. */
 	api_remove(&f->api, KIND_MODEL, "llm");
 	expect(f, "status");
@@ -419,6 +427,35 @@ static void test_a_template_that_others_change(void **state)
 	expect(f, "");
 	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
 	expect(f, "restore p5, status");
+}
+
+/* A controller that insists: it is put back less and less often. */
+static void test_a_template_that_is_changed_again_and_again(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	change_template(f, "p5");
+	expect(f, "restore p5");
+	int64_t restored_ms = loop_now(loop).ms - QUIET_MS;
+	change_template(f, "p5");
+	remove_deployment(f, "g6");
+	run_for(f, PATIENCE_MS, "create g6=0, restore p5");
+	assert_in_range(loop_now(loop).ms - restored_ms, 1900, PATIENCE_MS - 1);
+	change_template(f, "p5");
+	int64_t again_ms = loop_now(loop).ms;
+	run_for(f, PATIENCE_MS, "create g6=0, restore p5, restore p5");
+	assert_in_range(loop_now(loop).ms - again_ms, 3900, PATIENCE_MS - 1);
+	run_for(f, QUIET_MS, NULL);
+	buf_clear(&f->api.trace);
+	/* After some quiet it is as the first time. */
+	forget_restored(f);
+	change_template(f, "p5");
+	run_for(f, PATIENCE_MS, "restore p5");
+	struct work *w = work_find(f->op, "ns", "llm");
+	run_for(f, QUIET_MS, NULL);
+	assert_int_equal(w->n_restored, 1);
+	assert_int_equal(w->restored[0].times, 1);
 }
 
 /* The watch does not show it any more, but it is there and ours: no reason to wait for the watch. */
@@ -950,6 +987,7 @@ int main(void)
 		TEST(test_a_mark_that_is_refused),
 		TEST(test_a_mark_whose_answer_is_lost),
 		TEST(test_a_template_that_others_change),
+		TEST(test_a_template_that_is_changed_again_and_again),
 		TEST(test_a_label_that_was_taken_off),
 		TEST(test_a_name_that_is_taken),
 		TEST(test_a_budget_of_somebody_else),
