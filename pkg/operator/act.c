@@ -242,6 +242,25 @@ static void add_step(struct run *r, const struct endpoint *e, const struct plan_
 	}
 }
 
+/* An object of that name is in the way. The log says so once, however often it is asked. */
+static void refuse_name(struct work *w, enum kind kind, const char *name, const char *reason,
+                        const char *what)
+{
+	const struct refusal *known = refusal_find(w, kind, name);
+	char text[512];
+
+	str_format(text, sizeof(text), "%s %s %s", controller_types[kind].resource.kind, name, what);
+	if (!known || !str_eq(known->reason, reason))
+		LOG_WARN("name cannot be used", LOG_STR("endpoint", w->key), LOG_STR("reason", reason),
+		         LOG_STR("why", text));
+	refusal_put(w, kind, name, reason, text);
+}
+
+static void refuse_taken(struct work *w, enum kind kind, const char *name)
+{
+	refuse_name(w, kind, name, "NameTaken", "exists and belongs to somebody else; it is left alone");
+}
+
 static bool companion_missing(struct controller *op, const struct endpoint *e, struct work *w, enum kind kind)
 {
 	return !store_get(controller_store(op, kind), e->meta.ns, e->meta.name) &&
@@ -250,6 +269,10 @@ static bool companion_missing(struct controller *op, const struct endpoint *e, s
 
 struct companions companions_missing(struct controller *op, const struct endpoint *e, struct work *w)
 {
+	const struct companion *budget = store_get(controller_store(op, KIND_BUDGET), e->meta.ns, e->meta.name);
+
+	if (budget && !str_eq(budget->meta.owner_uid, e->meta.uid) && !refusal_find(w, KIND_BUDGET, e->meta.name))
+		refuse_taken(w, KIND_BUDGET, e->meta.name);
 	return (struct companions){
 		.service = companion_missing(op, e, w, KIND_SERVICE) && first_model(op, e),
 		.budget = companion_missing(op, e, w, KIND_BUDGET),
@@ -332,6 +355,9 @@ void run_companions(struct work *w, const struct endpoint *e, struct companions 
 
 	arena_init(&a);
 	r = run_new(w, e, a, 2);
+	if (missing.budget)
+		add_write(r, KIND_BUDGET, KUBE_CREATE, e->meta.name, body_text(&r->arena, workload_budget(e)))
+			->refused_as = "BudgetRefused";
 	if (missing.service) {
 		r->has_service_turn = true;
 		w->op->service_runs++;
@@ -339,9 +365,6 @@ void run_companions(struct work *w, const struct endpoint *e, struct companions 
 		          body_text(&r->arena, workload_service(e, first_model(w->op, e))))
 			->refused_as = "ServiceRefused";
 	}
-	if (missing.budget)
-		add_write(r, KIND_BUDGET, KUBE_CREATE, e->meta.name, body_text(&r->arena, workload_budget(e)))
-			->refused_as = "BudgetRefused";
 	send_next(r);
 }
 
@@ -374,14 +397,6 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 		r->w->progress_at = (struct mono){0};
 }
 
-static void refuse(struct run *r, const struct write *w, const char *reason, const char *what)
-{
-	char text[512];
-
-	str_format(text, sizeof(text), "%s %s %s", w->rq.resource->kind, w->name, what);
-	refusal_put(r->w, w->kind, w->name, reason, text);
-}
-
 /* 409 on a create: our own object that the watch has not shown yet, or somebody else's. */
 static void looked_at_name(void *arg, enum kube_outcome outcome, const struct kube_reply *reply,
                            const struct err *err)
@@ -399,12 +414,10 @@ static void looked_at_name(void *arg, enum kube_outcome outcome, const struct ku
 	arena_init(&scratch);
 	seen = err->code == ERR_NONE && objmeta_read(reply->body, &scratch, &meta, &ignored) == 0;
 	if (seen && !str_eq(meta.owner_uid, r->ref.uid)) {
-		refuse(r, w, "NameTaken", "exists and belongs to somebody else; it is left alone");
-		LOG_WARN("name is taken by a foreign object", LOG_STR("endpoint", r->w->key),
-		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name));
+		refuse_taken(r->w, w->kind, w->name);
 	} else if (seen && !is_watched(w->kind, r->w, reply->body)) {
-		refuse(r, w, "LabelMissing",
-		       "has lost its label " LABEL_ENDPOINT ": put it back, or delete the object");
+		refuse_name(r->w, w->kind, w->name, "LabelMissing",
+		            "has lost its label " LABEL_ENDPOINT ": put it back, or delete the object");
 	} else if (seen) {
 		expect_version(r->w, w->kind, w->name, meta.resource_version);
 	}
@@ -422,15 +435,16 @@ static bool lacks_rights(const struct err *err)
 static void remember_refusal(struct run *r, const struct write *w, const struct err *err)
 {
 	char text[sizeof(err->message) + 64];
-	bool of_instance = w->rq.dry_run && !lacks_rights(err);
 
-	str_format(text, sizeof(text), "%s%s", of_instance ? "an instance would be refused: " : "", err->message);
+	str_format(text, sizeof(text), "%s%s", w->rq.dry_run ? "an instance would be refused: " : "",
+	           err->message);
 	refusal_put(r->w, w->kind, w->name, w->refused_as, text);
 }
 
 static void not_written(struct run *r, const struct write *w, const struct err *err)
 {
-	bool denied = lacks_rights(err) && r->w->denied++ < DENIED_QUICKLY;
+	unsigned *times = w->rq.dry_run ? &r->w->denied_trial : &r->w->denied;
+	bool denied = lacks_rights(err) && (*times)++ < DENIED_QUICKLY;
 	bool refused = w->refused_as && !denied &&
 	               (err->http_status == 400 || err->http_status == 403 || err->http_status == 422);
 
@@ -483,9 +497,20 @@ static bool says_nothing(const struct err *err)
 	return status == 404 || status == 405 || status == 409 || status == 500;
 }
 
+/* Whoever may not create pods does without the trial. */
+static bool does_without(struct run *r, const struct write *w, const struct err *err)
+{
+	if (!lacks_rights(err) || r->w->denied_trial < DENIED_QUICKLY)
+		return false;
+	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	return true;
+}
+
 static void tried(struct run *r, const struct write *w, enum kube_outcome outcome, const struct err *err)
 {
-	if (outcome == KUBE_DONE || says_nothing(err)) {
+	if (outcome == KUBE_DONE)
+		r->w->denied_trial = 0;
+	if (outcome == KUBE_DONE || says_nothing(err) || does_without(r, w, err)) {
 		r->next++;
 		send_next(r);
 	} else if (outcome == KUBE_NOT_DONE) {

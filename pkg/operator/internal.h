@@ -88,8 +88,9 @@ struct work {
 	struct map given_up;     /* pool -> how often, for the metrics: uint64_t, of those that were */
 	struct mono progress_at; /* when counts that changed are to be told; 0: none did */
 	bool has_service_turn;
-	unsigned denied; /* creates in a row for which the operator had no right */
-	struct run *run; /* writes under way, else NULL; the key is taken from the queue as long */
+	unsigned denied;       /* creates in a row for which the operator had no right */
+	unsigned denied_trial; /* dry runs in a row, the same */
+	struct run *run;       /* writes under way, else NULL; the key is taken from the queue as long */
 };
 
 /* One of the questions whether something adds nodes. */
@@ -210,9 +211,10 @@ void run_instance_count(struct work *w,
 struct companions {
 	bool service, budget;
 };
-/* Which of these are missing and may be created now? */
+/* Which of these are missing and may be created now? A budget of somebody else is said in the log alone: the endpoint serves
+ * all the same. */
 struct companions companions_missing(struct controller *op, const struct endpoint *e, struct work *w);
-/* Creates them, the Service first. */
+/* Creates them, the budget first: it never waits for a cluster address. */
 void run_companions(struct work *w, const struct endpoint *e, struct companions missing);
 /* reconcile.c: NULL while the endpoint was not looked at. */
 struct work *work_find(const struct controller *op, const char *ns, const char *name);

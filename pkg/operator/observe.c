@@ -464,15 +464,16 @@ static void leave_out_refused(struct look *l, struct plan_input *ret)
 	ret->n_grown = grown.n;
 }
 
-static void look_at_companion(struct look *l, enum kind kind, struct plan_input *ret)
+static void look_at_service(struct look *l, struct plan_input *ret)
 {
-	const struct companion *c = store_get(controller_store(l->op, kind), l->e->meta.ns, l->e->meta.name);
-	const struct refusal *refusal = c ? NULL : refusal_find(l->w, kind, l->e->meta.name);
+	const struct companion *c =
+		store_get(controller_store(l->op, KIND_SERVICE), l->e->meta.ns, l->e->meta.name);
+	const struct refusal *refusal = c ? NULL : refusal_find(l->w, KIND_SERVICE, l->e->meta.name);
 
 	if (c && !is_ours(l, &c->meta)) {
 		ret->trouble_reason = "NameTaken";
-		ret->trouble = arena_printf(l->a, "%s %s exists and belongs to somebody else; it is left alone",
-		                            controller_types[kind].resource.kind, l->e->meta.name);
+		ret->trouble = arena_printf(l->a, "Service %s exists and belongs to somebody else; it is left alone",
+		                            l->e->meta.name);
 	} else if (refusal) {
 		ret->trouble_reason = refusal->reason;
 		ret->trouble = arena_strdup(l->a, refusal->message);
@@ -496,6 +497,5 @@ void observe(struct controller *op, const struct endpoint *e, struct work *w, st
 	look_at_old(&l, ret);
 	look_at_grown(&l, ret);
 	leave_out_refused(&l, ret);
-	look_at_companion(&l, KIND_BUDGET, ret);
-	look_at_companion(&l, KIND_SERVICE, ret); /* the address matters more: said instead */
+	look_at_service(&l, ret);
 }

@@ -94,7 +94,7 @@ load helpers
 	fails may get secrets -A
 	fails may get configmaps -A
 	fails may delete pods -A
-	fails may patch pods -A
+	may patch pods -A # their marks
 	fails may update pods -A
 	may create pods -A # for dry runs
 	fails may update instancepoolendpoints.inference.instancepool.dev -A

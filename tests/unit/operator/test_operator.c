@@ -119,7 +119,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define COMPANIONS "create Service, create PodDisruptionBudget"
+#define COMPANIONS "create PodDisruptionBudget, create Service"
 
 #define LOOKED_AT "instancepool_reconciles_total{result=\"unchanged\"} "
 
@@ -502,8 +502,9 @@ static void test_a_budgets_status(void **state)
 	json_t *foreign = json_deep_copy(counted);
 	json_object_del(json_at(foreign, "metadata"), "ownerReferences");
 	api_put(&f->api, KIND_BUDGET, foreign);
-	expect(f, "status");
-	assert_condition(f, "Stalled", "True NameTaken");
+	expect(f, "");
+	assert_true(refusal_pauses(work_find(f->op, "ns", "llm"), KIND_BUDGET, "llm")); /* said in the log */
+	assert_condition(f, "Stalled", "False NothingInTheWay");
 }
 
 /* What is refused of one kind says nothing of another kind with the same name. */
@@ -512,8 +513,9 @@ static void test_a_budget_of_somebody_else(void **state)
 	struct fixture *f = *state;
 	api_put(&f->api, KIND_BUDGET, api_json("{'metadata':{'name':'llm'}}"));
 	start(f);
-	expect(f, "create p5=3, create g6=0, status, " COMPANIONS "!409, look PodDisruptionBudget, status");
-	assert_condition(f, "Stalled", "True NameTaken");
+	expect(f, "create p5=3, create g6=0, status, create PodDisruptionBudget!409, look PodDisruptionBudget, "
+	          "create Service");
+	assert_condition(f, "Stalled", "False NothingInTheWay");
 	api_remove(&f->api, KIND_SERVICE, "llm");
 	expect(f, "create Service");
 	/* One that has our label is seen at once. */
@@ -523,7 +525,9 @@ static void test_a_budget_of_somebody_else(void **state)
 	        api_json("{'metadata':{'name':'llm','labels':{'" LABEL_ENDPOINT "':'llm'}}}"));
 	start(f);
 	expect(f, "");
-	assert_condition(f, "Stalled", "True NameTaken");
+	assert_condition(f, "Stalled", "False NothingInTheWay");
+	api_remove(&f->api, KIND_BUDGET, "llm");
+	expect(f, "create PodDisruptionBudget");
 }
 
 /* Two pools may share nodes. What this revision has there is no older fleet that an update will take away. */
@@ -707,6 +711,24 @@ static void test_no_right_to_create_pods(void **state)
 	                                                "\"pods\" in API group \"\" in the namespace \"ns\"");
 	start(f);
 	expect(f, "try p5!403, create p5=3, create g6=0, status, " COMPANIONS);
+	/* Not for a moment, but for good. */
+	struct work *w = work_find(f->op, "ns", "llm");
+	w->denied_trial = 7;
+	for (size_t i = 0; i < 2; i++)
+		f->api.faults[i] =
+			refused_pod("403 Forbidden", "pods is forbidden: User \"x\" cannot create resource "
+		                                 "\"pods\" in API group \"\" in the namespace \"ns\"");
+	remove_deployment(f, "g6");
+	expect(f, "try g6!403, try g6!403, create g6=0");
+	assert_condition(f, "Stalled", "False NothingInTheWay");
+	f->api.faults[0] = refused_pod("403 Forbidden", "pods is forbidden: User \"x\" cannot create resource "
+	                                                "\"pods\" in API group \"\" in the namespace \"ns\"");
+	remove_deployment(f, "g6");
+	expect(f, "try g6!403, create g6=0");
+	/* It has got the right. */
+	remove_deployment(f, "g6");
+	expect(f, "create g6=0");
+	assert_int_equal(w->denied_trial, 0);
 }
 
 /* A server that has just started may not know our rights yet, and one that is busy says when to come again. */
@@ -758,7 +780,7 @@ static void test_an_endpoint_that_goes_in_mid_run(void **state)
 	f->api.faults[0] =
 		(struct api_fault){.method = "POST", .kind = KIND_SERVICE, .applied = true, .hang = true};
 	start(f);
-	expect(f, "create p5=3, create g6=0, status, create Service!hang");
+	expect(f, "create p5=3, create g6=0, status, create PodDisruptionBudget, create Service!hang");
 	api_remove(&f->api, KIND_ENDPOINT, "llm");
 	expect(f, "");
 	exchange_end(f->api.hanging);
@@ -867,7 +889,7 @@ static void test_standing_by(void **state)
 	f->api.faults[0] =
 		(struct api_fault){.method = "POST", .kind = KIND_SERVICE, .applied = true, .hang = true};
 	start(f);
-	expect(f, "create p5=3, create g6=0, status, create Service!hang");
+	expect(f, "create p5=3, create g6=0, status, create PodDisruptionBudget, create Service!hang");
 	assert_int_equal(metric_of(f, DESIRED), 3);
 	controller_lead(f->op, false);
 	expect(f, "look Service");
@@ -886,7 +908,7 @@ static void test_standing_by(void **state)
 	expect(f, "");
 	assert_int_equal(queue_depth(f->op->queue), depth);
 	controller_lead(f->op, true);
-	expect(f, "create PodDisruptionBudget, status");
+	expect(f, "status");
 	assert_int_equal(metric_of(f, DESIRED), 3);
 	/* What went while another led is forgotten by who leads again. */
 	controller_lead(f->op, false);
