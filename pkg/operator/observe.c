@@ -464,6 +464,26 @@ static void leave_out_refused(struct look *l, struct plan_input *ret)
 	ret->n_grown = grown.n;
 }
 
+/* A template that somebody has changed and that may not be put back. */
+static void look_at_templates(struct look *l, struct plan_input *ret)
+{
+	for (size_t i = 0; i < l->e->spec.n_pools && l->w->refusals; i++) {
+		const struct plan_pool_seen *seen = &ret->pools[i];
+		const struct deployment *d = seen->exists ? store_get(controller_store(l->op, KIND_DEPLOYMENT),
+		                                                      l->e->meta.ns, seen->deployment)
+		                                          : NULL;
+		const struct refusal *refusal;
+
+		if (!d || !d->template_changed_by || !refusal_pauses(l->w, KIND_DEPLOYMENT, d->meta.name))
+			continue;
+		refusal = refusal_find(l->w, KIND_DEPLOYMENT, d->meta.name);
+		ret->trouble_reason = refusal->reason;
+		ret->trouble =
+			arena_printf(l->a, "the template of Deployment %s, changed by %s, cannot be put back: %s",
+		                 d->meta.name, d->template_changed_by, refusal->message);
+	}
+}
+
 static void look_at_service(struct look *l, struct plan_input *ret)
 {
 	const struct companion *c =
@@ -497,5 +517,6 @@ void observe(struct controller *op, const struct endpoint *e, struct work *w, st
 	look_at_old(&l, ret);
 	look_at_grown(&l, ret);
 	leave_out_refused(&l, ret);
-	look_at_service(&l, ret);
+	look_at_templates(&l, ret);
+	look_at_service(&l, ret); /* the address matters more: said instead */
 }

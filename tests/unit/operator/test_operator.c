@@ -415,10 +415,12 @@ static void test_a_template_that_others_change(void **state)
 	f->api.faults[0] = (struct api_fault){
 		.method = "PATCH", .kind = KIND_DEPLOYMENT, .status = "422 Invalid", .reason = "Invalid"};
 	change_template(f, "p5");
-	run_for(f, PATIENCE_MS, "restore p5!422");
+	expect(f, "restore p5!422, status");
+	assert_condition(f, "Stalled", "True TemplateRefused");
 	remove_deployment(f, "g6");
-	expect(f, "restore p5!422, create g6=0");
-	expect(f, "restore p5");
+	expect(f, "create g6=0");
+	expect(f, "restore p5, status");
+	assert_condition(f, "Stalled", "False NothingInTheWay");
 	forget_restored(f);
 	/* Without its Model nothing can be put back. */
 	api_remove(&f->api, KIND_MODEL, "llm");
