@@ -24,6 +24,7 @@ struct entry {
 	struct wall struck, until;
 	enum pool_reason reason;
 	char *message;
+	char *striker; /* the endpoint that told the strike; NULL: none, or it has nothing to say any more */
 	struct member *holder; /* tries now */
 	struct member *line;   /* held back, the longest first */
 };
@@ -45,6 +46,7 @@ static void free_entry(void *value)
 	struct entry *e = value;
 
 	free(e->message);
+	free(e->striker);
 	free(e);
 }
 
@@ -169,7 +171,7 @@ static void call_next(const struct shortages *s, const struct entry *e, const st
 		s->call(s->arg, e->line->endpoint);
 }
 
-static bool entry_strike(struct entry *e, const struct shortage_report *r)
+static bool entry_strike(struct entry *e, const struct shortage_report *r, const char *endpoint)
 {
 	if (!wall_is_set(r->until) || (r->struck.ms <= e->struck.ms && e->message))
 		return false;
@@ -178,6 +180,8 @@ static bool entry_strike(struct entry *e, const struct shortage_report *r)
 	e->reason = r->reason;
 	free(e->message);
 	e->message = xstrdup(r->message ? r->message : "no capacity");
+	free(e->striker);
+	e->striker = xstrdup(endpoint);
 	return true;
 }
 
@@ -239,16 +243,29 @@ static void tell_one(struct shortages *s, struct teller *t, const struct shortag
 	line_set(m, r->held_back || (m->told && m->in_line));
 	hold_set(m, r->tries || (m->told && m->tries), now);
 	m->told = true;
-	if (entry_strike(e, r) || e->line != before.line || e->holder != before.holder)
+	if (entry_strike(e, r, t->endpoint) || e->line != before.line || e->holder != before.holder)
 		call_next(s, e, t);
 }
 
-static void drop_member(struct shortages *s, struct teller *t, struct member *m)
+/* Whoever struck asks no more: nobody else is to wait for the time at which it would have. */
+static bool drop_strike(struct entry *e, const struct teller *t, struct wall now)
+{
+	if (!str_eq(e->striker, t->endpoint))
+		return false;
+	free(e->striker);
+	e->striker = NULL;
+	if (now.ms < e->until.ms)
+		e->until = now;
+	return true;
+}
+
+static void drop_member(struct shortages *s, struct teller *t, struct member *m, struct wall now)
 {
 	struct entry *e = m->entry;
 	bool was_next = e->line == m || e->holder == m;
 	char text[KEY_TEXT_SIZE];
 
+	was_next = drop_strike(e, t, now) || was_next;
 	line_set(m, false);
 	if (e->holder == m)
 		e->holder = NULL;
@@ -261,7 +278,7 @@ static void drop_member(struct shortages *s, struct teller *t, struct member *m)
 	}
 }
 
-static void drop_untold(struct shortages *s, struct teller *t)
+static void drop_untold(struct shortages *s, struct teller *t, struct wall now)
 {
 	struct member **at = &t->members;
 
@@ -273,7 +290,7 @@ static void drop_untold(struct shortages *s, struct teller *t)
 			at = &m->next;
 		} else {
 			*at = m->next;
-			drop_member(s, t, m);
+			drop_member(s, t, m, now);
 		}
 	}
 }
@@ -301,7 +318,7 @@ void shortages_tell(struct shortages *s, const char *endpoint, const struct shor
 	}
 	for (size_t i = 0; i < n_reports; i++)
 		tell_one(s, t, &reports[i], now);
-	drop_untold(s, t);
+	drop_untold(s, t, now);
 	if (!t->members)
 		free_teller(map_remove(&s->tellers, endpoint));
 }
@@ -324,7 +341,7 @@ void shortages_look(const struct shortages *s, const char *endpoint, uint64_t ke
 	if (!e)
 		return;
 	ret->struck = e->struck;
-	ret->until = e->until;
+	ret->until = str_eq(e->striker, endpoint) ? e->struck : e->until;
 	ret->reason = e->reason;
 	ret->message = e->message;
 	if (e->holder && !str_eq(e->holder->endpoint, endpoint))

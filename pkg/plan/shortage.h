@@ -44,5 +44,6 @@ void shortages_tell(struct shortages *s, const char *endpoint, const struct shor
                     size_t n_reports, struct wall now);
 /* An instance got such a node: there may be more. */
 void shortages_bound(struct shortages *s, uint64_t key, struct wall now);
-/* What this endpoint's plan is to know. The message is borrowed until the next change. */
+/* What this endpoint's plan is to know. Its own strike holds it back by its status, not by this: until is the strike's own
+ * time then. The message is borrowed until the next change. */
 void shortages_look(const struct shortages *s, const char *endpoint, uint64_t key, struct plan_shortage *ret);

@@ -194,6 +194,46 @@ static void test_who_wants_nothing_passes_the_turn_on(void **state)
 	expect_called("");
 }
 
+/* Deleted, or served by another pool: its time to ask again is nobody's any more. */
+static void test_who_struck_and_goes_calls_the_next(void **state)
+{
+	struct shortages *s = *state;
+
+	tell(s, "a", struck(0, 180), 0);
+	tell(s, "b", held(1), 1);
+	tell(s, "c", held(2), 2);
+	tell_nothing(s, "c", 10);
+	expect_called("");
+	assert_int_equal(look(s, "b").until.ms, at(180).ms);
+	tell_nothing(s, "a", 20);
+	expect_called("b ");
+	assert_int_equal(look(s, "b").until.ms, at(20).ms);
+	assert_int_equal(look(s, "b").struck.ms, at(0).ms);
+	/* While another one tries it is that one's turn. */
+	tell(s, "a", struck(30, 200), 30);
+	expect_called("b "); /* its turn is later */
+	tell(s, "c", tries(REASON_PENDING), 31);
+	expect_called("");
+	tell_nothing(s, "a", 32);
+	expect_called("");
+	assert_true(is_taken_for(s, "b"));
+}
+
+static void test_nobody_is_held_by_its_own_strike(void **state)
+{
+	struct shortages *s = *state;
+
+	tell(s, "a", struck(0, 180), 0);
+	tell(s, "b", held(1), 1);
+	assert_int_equal(look(s, "a").until.ms, at(0).ms);
+	assert_int_equal(look(s, "b").until.ms, at(180).ms);
+	tell(s, "b", struck(20, 200), 20);
+	assert_int_equal(look(s, "a").until.ms, at(200).ms);
+	assert_int_equal(look(s, "b").until.ms, at(20).ms);
+	tell(s, "c", tries(REASON_PENDING), 200);
+	assert_true(is_taken_for(s, "b"));
+}
+
 static void test_only_capacity_is_a_try(void **state)
 {
 	struct shortages *s = *state;
@@ -300,6 +340,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_bind_calls_the_next, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_wants_nothing_passes_the_turn_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_who_struck_and_goes_calls_the_next, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nobody_is_held_by_its_own_strike, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_only_capacity_is_a_try, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_tries_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_made_again_from_statuses, setup, teardown),
