@@ -70,6 +70,8 @@ void *pod_event_decode(struct slice json, struct err *err)
 		if (words.len > WORDS_MAX_BYTES)
 			words.len = utf8_cut((struct slice){words.ptr, WORDS_MAX_BYTES});
 		e.newest.words = arena_slicedup(&scratch, words);
+	} else {
+		e.meta.uid = e.meta.owner_uid = NULL;
 	}
 	return jread_pack(pod_event_fields, &e, sizeof(e));
 }

@@ -831,6 +831,29 @@ static void put_pod_event(struct fixture *f, const char *name, const char *pod_u
 
 #define NO_OFFERING "Failed to schedule pod, no instance type has the required offering"
 
+static void test_of_what_is_no_hint_the_name_stays(void **state)
+{
+	static const char *const reasons[] = {"FailedScheduling", "Evicted"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+		CLEANUP_FREE char *text = xasprintf(
+			"{\"metadata\":{\"name\":\"b.1\",\"namespace\":\"ns\",\"uid\":\"u\",\"resourceVersion\":\"7\"},"
+			"\"involvedObject\":{\"name\":\"b\",\"uid\":\"v\"},\"reason\":\"%s\",\"message\":\"" NO_OFFERING
+			"\","
+			"\"source\":{\"component\":\"karpenter\"}}",
+			reasons[i]);
+		struct err err = ERR_INIT;
+		struct pod_event *e = pod_event_decode(slice_from(text), &err);
+		assert_non_null(e);
+		assert_string_equal(e->meta.name, "b.1");
+		assert_string_equal(e->meta.resource_version, "7");
+		assert_int_equal(e->newest.hint == HINT_NONE, i == 1);
+		assert_int_equal(e->meta.uid == NULL, i == 1);
+		assert_int_equal(e->pod == NULL, i == 1);
+		view_free(e);
+	}
+}
+
 /* An autoscaler's word about one pod, and only about this one. */
 static void test_an_autoscaler_says_no(void **state)
 {
@@ -1030,6 +1053,7 @@ int main(void)
 		TEST(test_an_endpoint_that_goes_in_mid_run),
 		TEST(test_an_instance_count_that_is_not_set),
 		TEST(test_a_node_autoscaler_is_found_first),
+		cmocka_unit_test(test_of_what_is_no_hint_the_name_stays),
 		TEST(test_an_autoscaler_says_no),
 		TEST(test_events_are_not_watched_without_an_autoscaler),
 		TEST(test_the_end_in_mid_run),
