@@ -198,6 +198,7 @@ static int add_if_matches(void *arg, const void *obj)
 	return 0;
 }
 
+/* In no order. */
 static void find_nodes(struct look *l, const struct endpoint_pool *p, struct found *ret)
 {
 	const struct store *nodes = controller_store(l->op, KIND_NODE);
@@ -211,7 +212,6 @@ static void find_nodes(struct look *l, const struct endpoint_pool *p, struct fou
 		store_each_indexed(nodes, INDEX_INSTANCE_TYPE, type, add_if_matches, &search);
 	else
 		store_each(nodes, add_if_matches, &search);
-	found_sort(ret);
 }
 
 static void find_leaving(struct look *l, const struct found *nodes, struct found *ret)
@@ -244,12 +244,13 @@ static int32_t count_older(const struct look *l, const struct endpoint_pool *poo
 
 /* Why the pool's instances wait: the evidence is gathered only where there is something to explain. */
 static void look_at_waiting(struct look *l, const struct endpoint_pool *p, const struct model *m,
-                            struct group *g, const struct found *nodes, struct plan_pool_seen *seen)
+                            struct group *g, struct found *nodes, struct plan_pool_seen *seen)
 {
 	const struct pool_status *last = endpoint_status_pool(&l->e->status, p->name);
 	struct found leaving;
 	struct classify_input in;
 
+	found_sort(nodes);
 	find_leaving(l, nodes, &leaving);
 	found_sort(&g->waiting);
 	in = (struct classify_input){
