@@ -39,7 +39,7 @@ moves_on_after() {
 		| (first(.[] | select(.state == "BackOff").lastStrikeTime) | fromdate)
 			- (first(.[] | select(.state == "Waiting").since) | fromdate)' "$T/endpoints.jsonl")
 	echo "given up after $waited s"
-	((waited >= $1 && waited <= $1 + 8))
+	((waited >= $1 && waited <= $1 + 15))
 	ipe_is llm 'pool(0).strikes == 1 and is("OnFallback")'
 }
 
