@@ -441,6 +441,18 @@ static void remember_refusal(struct run *r, const struct write *w, const struct 
 	refusal_put(r->w, w->kind, w->name, w->refused_as, text);
 }
 
+/* The address does not wait for the budget. */
+static void end_failed(struct run *r, const struct write *w, const struct err *err)
+{
+	r->failed = true;
+	if (w->kind == KIND_BUDGET && err->http_status && err->retry_after_ms <= 0) {
+		r->next++;
+		send_next(r);
+	} else {
+		run_end(r, err->retry_after_ms);
+	}
+}
+
 static void not_written(struct run *r, const struct write *w, const struct err *err)
 {
 	unsigned *times = w->rq.dry_run ? &r->w->denied_trial : &r->w->denied;
@@ -462,8 +474,7 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 	else /* the server is away: the watches say so, once for all endpoints */
 		LOG_DEBUG("write failed", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
 		          LOG_STR("name", w->name), LOG_ERR(err));
-	r->failed = true;
-	run_end(r, err->retry_after_ms);
+	end_failed(r, w, err);
 }
 
 /* The mark of an instance is worth less than all that comes after it: if it is refused (not by a server that turns everything
@@ -551,8 +562,7 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 		LOG_WARN("outcome of a write is unknown, looking", LOG_STR("endpoint", r->w->key),
 		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name), LOG_ERR(err));
 		expect_verify(r->w, w->kind, w->name);
-		r->failed = true;
-		run_end(r, err->retry_after_ms);
+		end_failed(r, w, err);
 		break;
 	}
 }

@@ -532,6 +532,31 @@ static void test_a_budget_of_somebody_else(void **state)
 	expect(f, "create PodDisruptionBudget");
 }
 
+/* A webhook that is away, and later somebody who says no: the address waits for neither. */
+static void test_a_budget_that_cannot_be_made(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const answers[] = {"500 Internal Server Error", "422 Invalid"};
+	start(f);
+	expect(f, created);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		stop(f);
+		f->api.faults[0] =
+			(struct api_fault){.method = "POST", .kind = KIND_BUDGET, .status = answers[i], .reason = "x"};
+		api_remove(&f->api, KIND_BUDGET, "llm");
+		api_remove(&f->api, KIND_SERVICE, "llm");
+		start(f);
+		for (int n = 0; n < PATIENCE_MS / 10 && !api_get(&f->api, KIND_BUDGET, "llm"); n++)
+			run_for(f, 10, NULL);
+		run_for(f, QUIET_MS, NULL);
+		const char *service = strstr(buf_slice(&f->api.trace).ptr, "create Service");
+		assert_non_null(service);
+		assert_non_null(strstr(service, "create PodDisruptionBudget"));
+		assert_condition(f, "Stalled", "False NothingInTheWay");
+		buf_clear(&f->api.trace);
+	}
+}
+
 /* Two pools may share nodes. What this revision has there is no older fleet that an update will take away. */
 static void test_room_that_another_pool_of_ours_has(void **state)
 {
@@ -1038,6 +1063,7 @@ int main(void)
 		TEST(test_a_label_that_was_taken_off),
 		TEST(test_a_name_that_is_taken),
 		TEST(test_a_budget_of_somebody_else),
+		TEST(test_a_budget_that_cannot_be_made),
 		TEST(test_a_budgets_status),
 		TEST(test_room_that_another_pool_of_ours_has),
 		TEST(test_a_create_whose_answer_is_lost),
