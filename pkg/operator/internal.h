@@ -189,6 +189,9 @@ bool expect_met(struct work *w);
 /* -1: not known; so it is put where an outcome is unknown, or the Deployment goes. */
 int32_t asked_count(const struct work *w, const char *deployment);
 void asked_put(struct work *w, const char *deployment, int32_t count);
+void work_free(struct work *w);
+
+/* pause.c */
 struct refusal *refusal_find(struct work *w, enum kind kind, const char *name);
 /* Refused, and not to be asked again yet. */
 bool refusal_pauses(struct work *w, enum kind kind, const char *name);
@@ -198,9 +201,11 @@ void refusal_clear(struct work *w, enum kind kind, const char *name);
 void refusals_clear_gone(struct work *w);
 void restored_put(struct work *w, const char *deployment);
 bool restored_pauses(const struct work *w, const char *deployment);
-void work_free(struct work *w);
+/* An object of that name is in the way. The log says so once, however often it is asked. */
+void refusal_put_name(struct work *w, enum kind kind, const char *name, const char *reason, const char *what);
+void refusal_put_taken(struct work *w, enum kind kind, const char *name);
 
-/* act.c: carries out a plan, one write after the other, the status last. */
+/* act.c, run.c: carry out a plan, one write after the other, the status last. */
 void run_start(struct work *w, const struct endpoint *e, const struct plan_input *in,
                struct arena *plan_arena, const struct plan_output *out);
 void run_free(struct run *r); /* cancels */

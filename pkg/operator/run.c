@@ -1,0 +1,263 @@
+/* Sending the writes of a run one after the other, and what becomes of each. */
+#include "operator/run.h"
+#include "base/log.h"
+
+/* A server that has just started knows nobody's rights for a second or two: so often that is no word about the object. */
+#define DENIED_QUICKLY 8u
+
+/* Ends the run. */
+static void run_end(struct run *r, int64_t retry_after_ms)
+{
+	struct work *w = r->w;
+	bool failed = r->failed;
+
+	if (r->has_service_turn)
+		w->op->service_runs--;
+	w->run = NULL;
+	r->call = NULL;
+	run_free(r);
+	reconcile_ended(w, failed, retry_after_ms);
+}
+
+void run_free(struct run *r)
+{
+	struct arena a;
+
+	if (!r)
+		return;
+	if (r->call)
+		kube_call_cancel(r->call);
+	a = r->arena; /* the run itself lies in it */
+	arena_done(&a);
+}
+
+/* Said once it is true: after all is written, the status that tells it last. */
+static void emit_events(struct run *r)
+{
+	for (size_t i = 0; i < r->n_events; i++) {
+		LOG_INFO("decision", LOG_STR("endpoint", r->w->key), LOG_STR("reason", r->events[i].reason),
+		         LOG_STR("why", r->events[i].message));
+		event_emit(r->w->op->events, &r->ref, r->events[i].warning ? EVENT_WARNING : EVENT_NORMAL,
+		           r->events[i].reason, r->events[i].message);
+	}
+	r->n_events = 0;
+}
+
+static void written(struct run *r, const struct write *w, const struct kube_reply *reply)
+{
+	if (w->is_delete)
+		expect_gone(r->w, w->kind, w->name);
+	else
+		expect_version(r->w, w->kind, w->name, reply->resource_version);
+	if (w->count >= 0 || w->is_delete)
+		asked_put(r->w, w->name, w->count);
+	r->w->denied = 0;
+	if (w->refused_as)
+		refusal_clear(r->w, w->kind, w->name);
+	if (w->is_restore)
+		restored_put(r->w, w->name);
+	if (w->is_status)
+		r->w->progress_at = (struct mono){0};
+}
+
+/* 409 on a create: our own object that the watch has not shown yet, or somebody else's. */
+static void looked_at_name(void *arg, enum kube_outcome outcome, const struct kube_reply *reply,
+                           const struct err *err)
+{
+	struct run *r = arg;
+	const struct write *w = &r->writes[r->next];
+	CLEANUP_ARENA struct arena scratch;
+	struct err ignored = ERR_INIT;
+	struct objmeta meta = {0};
+	bool seen;
+
+	(void)outcome;
+	r->call = NULL;
+	reconcile_heard(r->w->op, err);
+	arena_init(&scratch);
+	seen = err->code == ERR_NONE && objmeta_read(reply->body, &scratch, &meta, &ignored) == 0;
+	if (seen && !str_eq(meta.owner_uid, r->ref.uid)) {
+		refusal_put_taken(r->w, w->kind, w->name);
+	} else if (seen && !is_watched(w->kind, r->w, reply->body)) {
+		refusal_put_name(r->w, w->kind, w->name, "LabelMissing",
+		                 "has lost its label " LABEL_ENDPOINT ": put it back, or delete the object");
+	} else if (seen) {
+		expect_version(r->w, w->kind, w->name, meta.resource_version);
+	}
+	/* The plan was made without knowing this: make it anew. */
+	r->failed = true;
+	run_end(r, 0);
+}
+
+/* The words of the API server's authorizer, not of admission. */
+static bool lacks_rights(const struct err *err)
+{
+	return err->http_status == 403 && strstr(err->message, "\" cannot create resource \"") != NULL;
+}
+
+static void remember_refusal(struct run *r, const struct write *w, const struct err *err)
+{
+	char text[sizeof(err->message) + 64];
+
+	str_format(text, sizeof(text), "%s%s", w->rq.dry_run ? "an instance would be refused: " : "",
+	           err->message);
+	refusal_put(r->w, w->kind, w->name, w->refused_as, text);
+}
+
+/* The address does not wait for the budget. */
+static void end_failed(struct run *r, const struct write *w, const struct err *err)
+{
+	r->failed = true;
+	if (w->kind == KIND_BUDGET && err->http_status && err->retry_after_ms <= 0) {
+		r->next++;
+		run_send(r);
+	} else {
+		run_end(r, err->retry_after_ms);
+	}
+}
+
+static void not_written(struct run *r, const struct write *w, const struct err *err)
+{
+	unsigned *times = w->rq.dry_run ? &r->w->denied_trial : &r->w->denied;
+	bool denied = lacks_rights(err) && (*times)++ < DENIED_QUICKLY;
+	bool refused = w->refused_as && !denied &&
+	               (err->http_status == 400 || err->http_status == 403 || err->http_status == 422);
+
+	if (w->is_create && err->http_status == 409 && str_eq(err->reason, "AlreadyExists")) {
+		struct kube_request rq = {
+			.verb = KUBE_GET, .resource = w->rq.resource, .ns = w->rq.ns, .name = w->name};
+
+		r->call = kube_client_call(r->w->op->client, &rq, looked_at_name, r);
+		return;
+	}
+	if (refused)
+		remember_refusal(r, w, err);
+	if (err->http_status)
+		trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	else /* the server is away: the watches say so, once for all endpoints */
+		LOG_DEBUG("write failed", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
+		          LOG_STR("name", w->name), LOG_ERR(err));
+	end_failed(r, w, err);
+}
+
+/* The mark of an instance is worth less than all that comes after it: if it is refused (not by a server that turns everything
+ * away), the run goes on. */
+static bool passes_over(struct run *r, const struct write *w, const struct err *err)
+{
+	int status = err->http_status;
+
+	if (w->kind != KIND_POD || status < 400 || status >= 500 || status == 401 || status == 429)
+		return false;
+	/* The instance is gone, or another one has its name: there is nothing to mark. */
+	if (status == 404 || status == 409)
+		return true;
+	refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
+	/* Nothing may change until then that would bring the endpoint up. */
+	queue_add_at(r->w->op->queue, r->w->key, refusal_find(r->w, w->kind, w->name)->retry_at);
+	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	return true;
+}
+
+/* A dry run that failed for reasons which are not the instance's: used up quota comes and goes, and of all else the
+ * ReplicaSet controller may know better. */
+static bool says_nothing(const struct err *err)
+{
+	static const char *const texts[] = {"exceeded quota", "failed quota", "does not support dry run"};
+	int status = err->http_status;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if ((status == 400 || status == 403) && strstr(err->message, texts[i]))
+			return true;
+	return status == 404 || status == 405 || status == 409 || status == 500;
+}
+
+/* Whoever may not create pods does without the trial. */
+static bool does_without(struct run *r, const struct write *w, const struct err *err)
+{
+	if (!lacks_rights(err) || r->w->denied_trial < DENIED_QUICKLY)
+		return false;
+	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	return true;
+}
+
+static void tried(struct run *r, const struct write *w, enum kube_outcome outcome, const struct err *err)
+{
+	if (outcome == KUBE_DONE)
+		r->w->denied_trial = 0;
+	if (outcome == KUBE_DONE || says_nothing(err) || does_without(r, w, err)) {
+		r->next++;
+		run_send(r);
+	} else if (outcome == KUBE_NOT_DONE) {
+		not_written(r, w, err);
+	} else { /* there is nothing to look at */
+		r->failed = true;
+		run_end(r, err->retry_after_ms);
+	}
+}
+
+static void on_written(void *arg, enum kube_outcome outcome, const struct kube_reply *reply,
+                       const struct err *err)
+{
+	struct run *r = arg;
+	const struct write *w = &r->writes[r->next];
+
+	r->call = NULL;
+	reconcile_heard(r->w->op, err);
+	if (w->rq.dry_run) {
+		tried(r, w, outcome, err);
+		return;
+	}
+	switch (outcome) {
+	case KUBE_DONE:
+		written(r, w, reply);
+		r->next++;
+		run_send(r);
+		break;
+	case KUBE_NOT_DONE:
+		if (passes_over(r, w, err)) {
+			r->next++;
+			run_send(r);
+		} else {
+			not_written(r, w, err);
+		}
+		break;
+	case KUBE_UNKNOWN:
+		LOG_WARN("outcome of a write is unknown, looking", LOG_STR("endpoint", r->w->key),
+		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name), LOG_ERR(err));
+		expect_verify(r->w, w->kind, w->name);
+		end_failed(r, w, err);
+		break;
+	}
+}
+
+static bool may_write(const struct controller *op)
+{
+	return op->leads && (!op->options.may_write || op->options.may_write(op->options.may_write_arg));
+}
+
+void run_cancel(struct work *w)
+{
+	struct run *r = w->run;
+
+	if (!r)
+		return;
+	if (r->call && !r->writes[r->next].rq.dry_run)
+		expect_verify(w, r->writes[r->next].kind, r->writes[r->next].name);
+	if (r->call)
+		kube_call_cancel(r->call);
+	r->failed = true;
+	run_end(r, -1);
+}
+
+void run_send(struct run *r)
+{
+	if (r->next < r->n_writes && !may_write(r->w->op)) {
+		r->failed = true;
+	} else if (r->next < r->n_writes) {
+		r->call = kube_client_call(r->w->op->client, &r->writes[r->next].rq, on_written, r);
+		return;
+	}
+	if (!r->failed)
+		emit_events(r);
+	run_end(r, -1);
+}
