@@ -125,6 +125,8 @@ struct controller {
 	struct controller_options options;
 	char *ns, *instance;
 	bool autoscaler_found;
+	size_t nodes_unheard;  /* whose Ready is Unknown */
+	bool hears_no_node;    /* nodestate_none_is_heard() */
 	bool started;          /* all watches are complete, autoscalers were looked for, planning has begun */
 	bool leads;            /* see controller_lead() */
 	unsigned runs;         /* works with a run */

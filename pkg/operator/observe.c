@@ -102,8 +102,11 @@ bool observe_leftovers(const struct controller *op, const struct endpoint *e)
 static void count_bound(const struct look *l, struct group *g, const struct pod *p)
 {
 	const struct node *n = store_get(controller_store(l->op, KIND_NODE), NULL, p->node_name);
-	struct wall lost_from = nodestate_lost_from(n, p->scheduled_since);
+	bool may_be_well = n && n->ready == TRI_UNKNOWN && l->op->hears_no_node;
+	struct wall lost_from = {0};
 
+	if (!may_be_well)
+		lost_from = nodestate_lost_from(n, p->scheduled_since);
 	if (p->scheduled == TRI_TRUE)
 		g->last_bind = wall_max(g->last_bind, p->scheduled_since);
 	if (wall_is_set(lost_from) && lost_from.ms <= l->now.ms) {

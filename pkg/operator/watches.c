@@ -169,11 +169,36 @@ static bool lasts_otherwise(const struct node *before, const struct node *after)
 	return !after || nodestate_lost_from(before, ever).ms != nodestate_lost_from(after, ever).ms;
 }
 
+static bool is_unheard(const struct node *n)
+{
+	return n && n->ready == TRI_UNKNOWN && wall_is_set(n->ready_since);
+}
+
+static int enqueue_any(void *arg, const void *obj)
+{
+	enqueue_endpoint(arg, obj);
+	return 0;
+}
+
+/* When the nodes are heard of again, what still is not counts as lost, whoever runs there. */
+static void count_unheard(struct controller *op, const struct node *before, const struct node *after)
+{
+	bool none_was_heard = op->hears_no_node;
+
+	op->nodes_unheard += (size_t)is_unheard(after);
+	op->nodes_unheard -= (size_t)is_unheard(before);
+	op->hears_no_node =
+		nodestate_none_is_heard(op->nodes_unheard, store_count(controller_store(op, KIND_NODE)));
+	if (none_was_heard && !op->hears_no_node && op->started)
+		store_each(controller_store(op, KIND_ENDPOINT), enqueue_any, op);
+}
+
 static void node_changed(void *arg, const void *before, const void *after)
 {
 	struct controller *op = controller_of(arg);
 	struct node_change c = {.op = op, .before = before, .after = after};
 
+	count_unheard(op, before, after);
 	c.instances_too = before && lasts_otherwise(before, after);
 	if (!op->started || (before && after && !node_differs(before, after)))
 		return;

@@ -155,7 +155,12 @@ struct wall nodestate_lost_from(const struct node *n, struct wall bound_since)
 	/* One that was not Ready before the binding must have been Ready at it. */
 	if (n->ready == TRI_TRUE || n->ready_since.ms <= bound_since.ms)
 		return (struct wall){0};
-	return n->ready == TRI_UNKNOWN ? n->ready_since : wall_add(n->ready_since, NODESTATE_SETTLE_MS);
+	return wall_add(n->ready_since, n->ready == TRI_UNKNOWN ? NODESTATE_UNHEARD_MS : NODESTATE_SETTLE_MS);
+}
+
+bool nodestate_none_is_heard(size_t n_unheard, size_t n_nodes)
+{
+	return n_unheard * 100 >= n_nodes * NODESTATE_UNHEARD_PERCENT && n_nodes > 0;
 }
 
 bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now)

@@ -19,13 +19,18 @@ struct nodestate_asked {
 };
 
 enum nodestate nodestate_of(const struct node *n, struct nodestate_asked asked, struct wall now);
-/* So far the views of pods and nodes may be apart, and so long a kubelet may need to start again. (One that is not heard of,
- * Unknown, has had its time.) */
+/* So far the views of pods and nodes may be apart, and so long a kubelet may need to start again. */
 #define NODESTATE_SETTLE_MS (30 * MS_PER_S)
+/* One that is not heard of (Unknown) has had most of its time before that is said. */
+#define NODESTATE_UNHEARD_MS (10 * MS_PER_S)
+/* Where as many nodes are not heard of at once, it is not the nodes (kube-controller-manager's unhealthyZoneThreshold). */
+#define NODESTATE_UNHEARD_PERCENT 55
 
 /* From when on an instance that was bound to the node then counts as lost, because the node is not there (NULL), not Ready
  * since, or about to go; not set: it lasts. Long ago for one that is about to go. */
 struct wall nodestate_lost_from(const struct node *n, struct wall bound_since);
+/* Is it the way to the nodes that is broken? Then no instance is lost for not being heard of. */
+bool nodestate_none_is_heard(size_t n_unheard, size_t n_nodes);
 bool nodestate_loses(const struct node *n, struct wall bound_since, struct wall now);
 /* "is cordoned" / "are cordoned"; NULL for USABLE. */
 const char *nodestate_words(enum nodestate s, size_t n_nodes);

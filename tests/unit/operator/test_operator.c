@@ -1029,6 +1029,31 @@ static void test_a_server_that_is_away(void **state)
 	assert_int_equal(json_object_size(f->api.objects[KIND_DEPLOYMENT]), 2 * endpoints);
 }
 
+static void put_node(struct fixture *f, const char *name, const char *ready, const char *since)
+{
+	CLEANUP_FREE char *text =
+		xasprintf("{'metadata':{'name':'%s'},'status':{'conditions':[{'type':'Ready','status':'%s',"
+	              "'lastTransitionTime':'%s'}]}}",
+	              name, ready, since);
+	api_put(&f->api, KIND_NODE, api_json(text));
+}
+
+/* What runs on a node that is not heard of is replaced, unless no node is. */
+static void test_a_node_that_is_not_heard_of(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	put_serving(f, "a", "p5");
+	put_serving(f, "b", "p5");
+	put_serving(f, "c", "p5");
+	expect(f, "status");
+	put_node(f, "n", "Unknown", "2026-11-25T10:00:05Z");
+	expect(f, "");
+	put_node(f, "m", "True", "2026-11-25T10:00:05Z");
+	expect(f, "p5 3->6, status");
+}
+
 static int setup_server(void **state)
 {
 	(void)state;
@@ -1085,6 +1110,7 @@ int main(void)
 		TEST(test_the_end_in_mid_run),
 		TEST(test_standing_by),
 		TEST(test_progress_is_told_once_a_second),
+		TEST(test_a_node_that_is_not_heard_of),
 		TEST(test_a_server_that_is_away),
 		TEST(test_a_server_that_is_silent),
 	};

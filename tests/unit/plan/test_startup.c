@@ -188,7 +188,8 @@ static void nodes_that_do_not_last(void **state)
 	n.ready_since = at(50);
 	n.ready = TRI_UNKNOWN;
 	assert_true(nodestate_loses(&n, at(0), at(100)));
-	assert_true(nodestate_loses(&n, at(49), at(51)));
+	assert_false(nodestate_loses(&n, at(49), at(59)));
+	assert_true(nodestate_loses(&n, at(49), at(60)));
 	n.ready = TRI_FALSE; /* a kubelet that starts again is there in no time */
 	assert_false(nodestate_loses(&n, at(49), at(79)));
 	assert_true(nodestate_loses(&n, at(49), at(80)));
@@ -196,6 +197,11 @@ static void nodes_that_do_not_last(void **state)
 	/* The watch of nodes may be a little behind that of pods. */
 	assert_false(nodestate_loses(NULL, at(80), at(100)));
 	assert_true(nodestate_loses(NULL, at(60), at(100)));
+	/* All at once: it is not the nodes. */
+	assert_false(nodestate_none_is_heard(0, 0));
+	assert_false(nodestate_none_is_heard(1, 2));
+	assert_true(nodestate_none_is_heard(11, 20));
+	assert_true(nodestate_none_is_heard(1, 1));
 }
 
 int main(void)
