@@ -51,14 +51,15 @@ static int32_t keep_waiting(struct planning *pl, int32_t unmet)
 	return unmet;
 }
 
-/* Rule 4: the demand goes past one that has to be probed first. One that only moves the fleet gets it. */
+/* Rule 4: the demand goes past one that has to be probed first, also where another endpoint does so now. One that only moves
+ * the fleet gets it. */
 static bool probes_instead(struct planning *pl, struct pool_plan *p)
 {
 	if (p->share > 0)
 		return false;
 	if (!probe_needed(pl, p))
 		return false;
-	if (p->waiting == 0 && !pl->probing)
+	if (p->waiting == 0 && !pl->probing && p->seen->shortage.taken.ms <= pl->now.ms)
 		p->probes = pl->probing = true;
 	return p->probes || p->waiting == 0;
 }

@@ -134,6 +134,7 @@ struct shortage_report shortage_report_of(uint64_t key, const struct pool_status
 			r.message = s->message;
 		}
 	}
+	r.probes = s->state == POOL_PROBING && s->waiting > 0 && s->strikes > 0;
 	r.tries = s->state != POOL_BACK_OFF && s->waiting > 0 && is_about_capacity(s->reason);
 	return r;
 }
@@ -234,7 +235,7 @@ static void tell_one(struct shortages *s, struct teller *t, const struct shortag
 	struct entry before;
 	struct member *m;
 
-	if (!r->back_off && !(e && (r->tries || r->held_back)))
+	if (!r->back_off && !r->probes && !(e && (r->tries || r->held_back)))
 		return;
 	if (!e)
 		e = entry_new(s, r);
@@ -298,7 +299,7 @@ static void drop_untold(struct shortages *s, struct teller *t, struct wall now)
 static bool has_news(const struct shortages *s, const struct shortage_report *reports, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (reports[i].back_off ||
+		if (reports[i].back_off || reports[i].probes ||
 		    ((reports[i].tries || reports[i].held_back) && entry_find(s, reports[i].key)))
 			return true;
 	return false;

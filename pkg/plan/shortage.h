@@ -35,6 +35,7 @@ struct shortage_report {
 	enum pool_reason reason; /* ... */
 	bool back_off;           /* by explicit evidence, its own or another endpoint's */
 	bool tries;              /* it waits for such a node, as far as it is a matter of capacity */
+	bool probes;             /* ... with one instance, after a timeout: nobody else is to meanwhile */
 	bool held_back;          /* plan_output.held_back */
 };
 struct shortage_report shortage_report_of(uint64_t key, const struct pool_status *s, bool held_back);

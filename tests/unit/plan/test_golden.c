@@ -142,7 +142,7 @@ static void read_shortage(struct story *s, const json_t *o, struct plan_shortage
 	*ret = (struct plan_shortage){0};
 	if (!json_is_object(o))
 		return;
-	if (!reason || !pool_reason_parse(reason, &ret->reason))
+	if (reason && !pool_reason_parse(reason, &ret->reason))
 		fail_msg("%s: no such reason: %s", s->file, reason);
 	ret->struck = moment(o, "struck");
 	ret->until = moment(o, "until");

@@ -312,6 +312,27 @@ static void test_timeouts_are_not_shared(void **state)
 	assert_true(shortages_none(*state));
 }
 
+static void test_one_probes_at_a_time(void **state)
+{
+	struct pool_status p = {.state = POOL_PROBING,
+	                        .waiting = 1,
+	                        .reason = REASON_PROVISIONING,
+	                        .strikes = 1,
+	                        .last_strike = at(0)};
+
+	tell(*state, "a", shortage_report_of(P5, &p, false), 200);
+	assert_true(is_taken_for(*state, "b"));
+	assert_false(is_taken_for(*state, "a"));
+	assert_false(wall_is_set(look(*state, "b").struck)); /* demand is not held for that */
+	p.state = POOL_STARTING;
+	p.waiting = 0;
+	tell(*state, "a", shortage_report_of(P5, &p, false), 210);
+	assert_true(shortages_none(*state));
+	p = (struct pool_status){.state = POOL_PROBING, .waiting = 1, .reason = REASON_PENDING}; /* a move */
+	tell(*state, "a", shortage_report_of(P5, &p, false), 220);
+	assert_true(shortages_none(*state));
+}
+
 static void test_keys(void **state)
 {
 	struct jkv p5[] = {{"node.kubernetes.io/instance-type", "p5"}}, g6[] = {{p5[0].key, "g6"}};
@@ -347,6 +368,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_made_again_from_statuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_pools_of_one_endpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeouts_are_not_shared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_probes_at_a_time, setup, teardown),
 		cmocka_unit_test(test_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
