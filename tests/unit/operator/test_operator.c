@@ -705,6 +705,7 @@ static void test_a_dry_run_that_says_nothing(void **state)
 			run_for(f, 50, NULL);
 		assert_true(str_starts(buf_slice(&f->api.trace).ptr, trace));
 		stop(f);
+		run_for(f, QUIET_MS, NULL); /* what was on its way */
 		buf_clear(&f->api.trace);
 		remove_deployment(f, "p5");
 		remove_deployment(f, "g6");
