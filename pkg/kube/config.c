@@ -450,6 +450,9 @@ static int read_user(const struct files *f, const char *name, struct kube_config
 		return err_set(err, ERR_INVALID, "%s: a client certificate, but no client-key" CUT_SHORT, where);
 	if (key && !cert)
 		return err_set(err, ERR_INVALID, "%s: a client key, but no client-certificate" CUT_SHORT, where);
+	if (!cert && !c->token && !c->token_file && !c->exec && (!o || json_object_size(o) > 0))
+		return err_set(err, ERR_INVALID,
+		               "%s: no token, client certificate or exec ({} if it needs none)" CUT_SHORT, where);
 	return 0;
 }
 

@@ -229,6 +229,11 @@ static void missing_parts(void **state)
 	assert_refused(CONTEXT "clusters: [{name: k}]\n", "cluster 'k': it has no server");
 	with_refused("server: https://h", "client-certificate: x", "a client certificate, but no client-key");
 	with_refused("server: https://h", "client-key: x", "a client key, but no client-certificate");
+	/* Cut off right there; an empty object may be meant. */
+	assert_refused(CONTEXT
+	               "clusters: [{name: k, cluster: {server: 'https://h'}}]\nusers:\n- name: u\n  user:\n",
+	               "user 'u': no token, client certificate or exec");
+	with_refused("server: https://h", "client-certificate-data: ", "user 'u': no token");
 }
 
 static void wrong_types(void **state)
