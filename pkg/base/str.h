@@ -38,6 +38,11 @@ static inline bool str_empty(const char *s)
 	return s == NULL || *s == '\0';
 }
 bool str_starts(const char *s, const char *prefix);
+/* Without its first n bytes, n <= s.len. */
+static inline struct slice slice_skip(struct slice s, size_t n)
+{
+	return (struct slice){s.ptr + n, s.len - n};
+}
 bool slice_starts(struct slice s, const char *prefix);
 bool slice_contains(struct slice hay, const char *needle);
 /* The part before the first `sep` (all of it when there is none); *rest is what follows, empty at the end. */

@@ -1,4 +1,5 @@
 #include "plan/hint.h"
+#include "plan/verdict.h"
 
 #define MESSAGE_MAX_BYTES 16384u
 /* Events of the newer API hold no more: what comes as long as this was cut, and hope may have been cut off. */
@@ -58,16 +59,11 @@ struct sum {
 	struct slice words;
 };
 
-static struct slice skip(struct slice s, size_t n)
-{
-	return (struct slice){s.ptr + n, s.len - n};
-}
-
 static bool take_prefix(struct slice *s, const char *prefix)
 {
 	if (!slice_starts(*s, prefix))
 		return false;
-	*s = skip(*s, strlen(prefix));
+	*s = slice_skip(*s, strlen(prefix));
 	return true;
 }
 
@@ -83,7 +79,7 @@ static struct slice take_until(struct slice *s, const char *separator)
 {
 	size_t n = find(*s, separator), end = n + strlen(separator);
 	struct slice before = {s->ptr, n};
-	*s = skip(*s, end < s->len ? end : s->len);
+	*s = slice_skip(*s, end < s->len ? end : s->len);
 	return before;
 }
 
@@ -110,37 +106,24 @@ static enum hint conclude(const struct sum *sum, struct slice *ret_words)
 	return sum->stock_out ? HINT_STOCK_OUT : HINT_LIMIT;
 }
 
-static size_t count_at_front(struct slice s)
-{
-	size_t n = 0;
-	while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9')
-		n++;
-	return n > 0 && n < s.len && s.ptr[n] == ' ' ? n + 1 : 0;
-}
-
 /* "2 max node group size reached, 1 max cluster cpu, memory limit reached": an entry begins with its count, and may
  * have commas. Old versions say in between that "it wouldn't fit if a new node is added". */
 static enum hint not_triggered(struct slice text, struct slice *ret_words)
 {
 	struct sum sum = {0};
+	int32_t ignored;
 
 	if (!take_prefix(&text, "pod didn't trigger scale-up"))
 		return HINT_NONE;
 	take_prefix(&text, " (it wouldn't fit if a new node is added)");
 	if (!take_prefix(&text, ": "))
 		return HINT_NONE;
-	if (text.len > 0 && count_at_front(text) == 0)
-		add_entry(&sum, cluster_autoscaler_signs, text); /* about the whole cluster */
-	else
-		while (text.len > 0) {
-			text = skip(text, count_at_front(text));
-			size_t end = 0;
-			while (end < text.len &&
-			       !(slice_starts(skip(text, end), ", ") && count_at_front(skip(text, end + 2)) > 0))
-				end++;
-			add_entry(&sum, cluster_autoscaler_signs, (struct slice){text.ptr, end});
-			text = skip(text, end < text.len ? end + 2 : end);
-		}
+	if (text.len > 0 && !verdict_is_counted(text)) { /* about the whole cluster */
+		add_entry(&sum, cluster_autoscaler_signs, text);
+		return conclude(&sum, ret_words);
+	}
+	while (text.len > 0)
+		add_entry(&sum, cluster_autoscaler_signs, verdict_take_entry(&text, &ignored));
 	return conclude(&sum, ret_words);
 }
 

@@ -21,11 +21,6 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static struct slice skip(struct slice s, size_t n)
-{
-	return (struct slice){s.ptr + n, s.len - n};
-}
-
 /* The number at the front, saturated; returns its bytes, 0 when there is none. */
 static size_t take_count(struct slice s, int32_t *ret)
 {
@@ -44,6 +39,24 @@ static size_t take_count_and_blank(struct slice s, int32_t *ret)
 {
 	size_t n = take_count(s, ret);
 	return n > 0 && n < s.len && s.ptr[n] == ' ' ? n + 1 : 0;
+}
+
+bool verdict_is_counted(struct slice list)
+{
+	int32_t ignored;
+	return take_count_and_blank(list, &ignored) > 0;
+}
+
+struct slice verdict_take_entry(struct slice *list, int32_t *ret_count)
+{
+	struct slice s = slice_skip(*list, take_count_and_blank(*list, ret_count));
+	size_t end = 0;
+
+	while (end < s.len &&
+	       !(slice_starts(slice_skip(s, end), ", ") && verdict_is_counted(slice_skip(s, end + 2))))
+		end++;
+	*list = slice_skip(s, end < s.len ? end + 2 : end);
+	return (struct slice){s.ptr, end};
 }
 
 /* What the PostFilter plugins say comes last; it repeats counts that mean something else. */
@@ -73,13 +86,13 @@ static void split_sentence(struct slice s, struct slice *ret_sentence, struct sl
 			dots++;
 		if (dots == s.len || s.ptr[dots] == ' ') {
 			*ret_sentence = slice_trim((struct slice){s.ptr, i});
-			*ret_rest = slice_trim(skip(s, dots));
+			*ret_rest = slice_trim(slice_skip(s, dots));
 			return;
 		}
 		i = dots;
 	}
 	*ret_sentence = slice_trim(s);
-	*ret_rest = skip(s, s.len);
+	*ret_rest = slice_skip(s, s.len);
 }
 
 /* False: not a FitError. */
@@ -95,20 +108,20 @@ static bool reader_init(struct reader *r, struct slice message, int32_t *ret_nod
 		message.len = MESSAGE_MAX_BYTES;
 	message = slice_trim(message);
 	if (slice_starts(message, none)) {
-		r->rest = skip(message, message.len);
+		r->rest = slice_skip(message, message.len);
 		return true;
 	}
 	size_t n = take_count(message, &feasible);
 	if (n == 0 || feasible != 0 || n == message.len || message.ptr[n] != '/')
 		return false;
-	message = skip(message, n + 1);
+	message = slice_skip(message, n + 1);
 	n = take_count(message, ret_nodes);
-	if (n == 0 || !slice_starts(skip(message, n), available)) {
+	if (n == 0 || !slice_starts(slice_skip(message, n), available)) {
 		*ret_nodes = 0;
 		return false;
 	}
-	message = skip(message, n + sizeof(available) - 1);
-	r->rest = slice_trim(message.len > 0 && message.ptr[0] == ':' ? skip(message, 1) : message);
+	message = slice_skip(message, n + sizeof(available) - 1);
+	r->rest = slice_trim(message.len > 0 && message.ptr[0] == ':' ? slice_skip(message, 1) : message);
 	return true;
 }
 
@@ -119,8 +132,7 @@ static bool next_sentence(struct reader *r)
 			return false;
 		split_sentence(r->rest, &r->sentence, &r->rest);
 	} while (r->sentence.len == 0);
-	int32_t count;
-	r->counted = take_count_and_blank(r->sentence, &count) > 0;
+	r->counted = verdict_is_counted(r->sentence);
 	bool follows = !r->first;
 	r->first = false;
 	/* Whatever else follows without a count is a PostFilter text that we do not know. */
@@ -133,21 +145,12 @@ static bool next_reason(struct reader *r, struct reason *ret)
 		r->sentence.len = r->rest.len = 0;
 		return false;
 	}
-	struct slice s = r->sentence;
 	if (!r->counted) {
-		*ret = (struct reason){.text = s, .count = -1};
+		*ret = (struct reason){.text = r->sentence, .count = -1};
 		r->sentence.len = 0;
 		return true;
 	}
-	s = skip(s, take_count_and_blank(s, &ret->count));
-	/* A reason may hold a comma ("taint {a: b}, that the pod didn't tolerate"): the next has a count. */
-	size_t end = 0;
-	int32_t ignored;
-	while (end < s.len &&
-	       !(slice_starts(skip(s, end), ", ") && take_count_and_blank(skip(s, end + 2), &ignored) > 0))
-		end++;
-	ret->text = slice_trim((struct slice){s.ptr, end});
-	r->sentence = end < s.len ? skip(s, end + 2) : skip(s, end);
+	ret->text = slice_trim(verdict_take_entry(&r->sentence, &ret->count));
 	return true;
 }
 
@@ -194,7 +197,7 @@ static void note_resource(struct slice text, char buf[static VERDICT_RESOURCE_SI
 	static const char insufficient[] = "Insufficient ";
 	if (buf[0] != '\0' || !slice_starts(text, insufficient))
 		return;
-	text = skip(text, sizeof(insufficient) - 1);
+	text = slice_skip(text, sizeof(insufficient) - 1);
 	size_t n = 0;
 	/* The characters of a resource name, so that what goes into messages is clean. */
 	while (n < text.len && n < VERDICT_RESOURCE_SIZE - 1 &&

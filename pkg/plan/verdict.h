@@ -38,3 +38,8 @@ void verdict_parse(struct slice message, struct verdict *ret);
  * that nodes of other pools give as well (no match, taints, cordons) are left out where there are others.
  * Nothing for a text that is not understood. */
 void verdict_words(struct slice message, struct buf *out);
+/* Lists of "<count> <words>", as schedulers and autoscalers write them, joined by ", ". Words may hold a comma ("taint {a: b},
+ * that the pod didn't tolerate"): the next entry begins with its count. */
+bool verdict_is_counted(struct slice list);
+/* The words of the first entry, its count if there is one; *list is what follows. */
+struct slice verdict_take_entry(struct slice *list, int32_t *ret_count);
