@@ -77,13 +77,8 @@ static const struct model *first_model(struct controller *op, const struct endpo
 	const struct model *m = NULL;
 
 	for (size_t i = 0; i < e->spec.n_pools && !m; i++)
-		m = store_get(controller_store(op, KIND_MODEL), e->meta.ns, e->spec.pools[i].model_name);
+		m = controller_model(op, e, &e->spec.pools[i]);
 	return m;
-}
-
-static const struct model *model_of(struct run *r, const struct endpoint_pool *p)
-{
-	return store_get(controller_store(r->w->op, KIND_MODEL), r->w->ns, p->model_name);
 }
 
 /* Whether the API server would take an instance: it says so here, or later to the ReplicaSet controller alone, when the
@@ -101,7 +96,7 @@ static void add_trial(struct run *r, const char *deployment, const char *pod)
 static json_t *render(struct run *r, const struct endpoint *e, const struct endpoint_pool *p,
                       int32_t replicas, struct err *err)
 {
-	const struct model *m = model_of(r, p);
+	const struct model *m = controller_model(r->w->op, e, p);
 	char revision[REVISION_SIZE];
 
 	if (!m)

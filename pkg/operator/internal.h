@@ -144,6 +144,9 @@ void watches_start(struct controller *op);
 void watches_start_events(struct controller *op);
 void controller_enqueue(struct controller *op, const char *ns, const char *name, enum queue_priority p);
 const struct store *controller_store(const struct controller *op, enum kind kind);
+/* Of this pool; borrowed, NULL when there is none that can be read. */
+const struct model *controller_model(const struct controller *op, const struct endpoint *e,
+                                     const struct endpoint_pool *p);
 /* controller.c: the watches are complete. */
 void controller_synced(struct controller *op);
 void controller_tidy_later(struct controller *op);
@@ -171,8 +174,8 @@ const struct classify_hint *hints_about(const struct controller *op, const struc
 
 /* shared.c: what endpoints know of each other's pools. */
 void shared_init(struct controller *op);
-void shared_look(const struct controller *op, const struct endpoint *e, const struct work *w, size_t pool,
-                 struct plan_shortage *ret);
+void shared_look(const struct controller *op, const struct work *w, const struct endpoint_pool *p,
+                 const struct model *m, struct plan_shortage *ret);
 /* held_back: of plan_output; NULL: not known (a status that was read). */
 void shared_tell(struct controller *op, const struct endpoint *e, const struct endpoint_status *status,
                  const bool *held_back, struct wall now);

@@ -382,13 +382,13 @@ static void look_at_pools(struct look *l, struct plan_pool_seen *pools)
 	struct group *groups[ENDPOINT_MAX_POOLS] = {0};
 
 	for (size_t i = 0; i < spec->n_pools; i++) {
-		models[i] = store_get(controller_store(l->op, KIND_MODEL), l->e->meta.ns, spec->pools[i].model_name);
+		models[i] = controller_model(l->op, l->e, &spec->pools[i]);
 		pools[i].asked = -1;
 		pools[i].provides_nodes = controller_provides_nodes(l->op);
 		groups[i] = find_group(l, &spec->pools[i], models[i], &pools[i]);
 		if (groups[i])
 			count_group(l, groups[i], &pools[i]);
-		shared_look(l->op, l->e, l->w, i, &pools[i].shortage);
+		shared_look(l->op, l->w, &spec->pools[i], models[i], &pools[i].shortage);
 	}
 	for (size_t i = 0; i < spec->n_pools; i++) {
 		const struct pool_status *was = endpoint_status_pool(&l->e->status, spec->pools[i].name);
@@ -446,24 +446,12 @@ static void look_at_grown(struct look *l, struct plan_input *ret)
 	for (size_t i = 0; i < l->pods.n; i++) {
 		const struct pod *p = l->pods.items[i];
 
+		/* While a refused mark pauses, there would always be something to write. */
 		if (l->group_of[i] && pod_is_bound(p) && p->protected &&
-		    (p->ready || startup_failed(&startup, p, l->now)))
+		    (p->ready || startup_failed(&startup, p, l->now)) &&
+		    !refusal_pauses(l->w, KIND_POD, p->meta.name))
 			found_add(&grown, p);
 	}
-	ret->grown = (const struct pod *const *)grown.items;
-	ret->n_grown = grown.n;
-}
-
-/* Those whose mark was refused, until it is tried again: there would always be something to write. */
-static void leave_out_refused(struct look *l, struct plan_input *ret)
-{
-	struct found grown = {.arena = l->a};
-
-	if (!l->w->refusals)
-		return;
-	for (size_t i = 0; i < ret->n_grown; i++)
-		if (!refusal_pauses(l->w, KIND_POD, ret->grown[i]->meta.name))
-			found_add(&grown, ret->grown[i]);
 	ret->grown = (const struct pod *const *)grown.items;
 	ret->n_grown = grown.n;
 }
@@ -520,7 +508,6 @@ void observe(struct controller *op, const struct endpoint *e, struct work *w, st
 	look_at_pools(&l, ret->pools);
 	look_at_old(&l, ret);
 	look_at_grown(&l, ret);
-	leave_out_refused(&l, ret);
 	look_at_templates(&l, ret);
 	look_at_service(&l, ret); /* the address matters more: said instead */
 }

@@ -31,6 +31,17 @@ void run_free(struct run *r)
 	arena_done(&a);
 }
 
+static void go_on(struct run *r)
+{
+	r->next++;
+	run_send(r);
+}
+
+static void tell_refused(const struct run *r, const struct write *w, const struct err *err)
+{
+	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+}
+
 /* Said once it is true: after all is written, the status that tells it last. */
 static void emit_events(struct run *r)
 {
@@ -109,8 +120,7 @@ static void end_failed(struct run *r, const struct write *w, const struct err *e
 {
 	r->failed = true;
 	if (w->kind == KIND_BUDGET && err->http_status && err->retry_after_ms <= 0) {
-		r->next++;
-		run_send(r);
+		go_on(r);
 	} else {
 		run_end(r, err->retry_after_ms);
 	}
@@ -133,7 +143,7 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 	if (refused)
 		remember_refusal(r, w, err);
 	if (err->http_status)
-		trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+		tell_refused(r, w, err);
 	else /* the server is away: the watches say so, once for all endpoints */
 		LOG_DEBUG("write failed", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
 		          LOG_STR("name", w->name), LOG_ERR(err));
@@ -154,7 +164,7 @@ static bool passes_over(struct run *r, const struct write *w, const struct err *
 	refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
 	/* Nothing may change until then that would bring the endpoint up. */
 	queue_add_at(r->w->op->queue, r->w->key, refusal_find(r->w, w->kind, w->name)->retry_at);
-	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	tell_refused(r, w, err);
 	return true;
 }
 
@@ -176,7 +186,7 @@ static bool does_without(struct run *r, const struct write *w, const struct err 
 {
 	if (!lacks_rights(err) || r->w->denied_trial < DENIED_QUICKLY)
 		return false;
-	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	tell_refused(r, w, err);
 	return true;
 }
 
@@ -185,8 +195,7 @@ static void tried(struct run *r, const struct write *w, enum kube_outcome outcom
 	if (outcome == KUBE_DONE)
 		r->w->denied_trial = 0;
 	if (outcome == KUBE_DONE || says_nothing(err) || does_without(r, w, err)) {
-		r->next++;
-		run_send(r);
+		go_on(r);
 	} else if (outcome == KUBE_NOT_DONE) {
 		not_written(r, w, err);
 	} else { /* there is nothing to look at */
@@ -210,13 +219,11 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 	switch (outcome) {
 	case KUBE_DONE:
 		written(r, w, reply);
-		r->next++;
-		run_send(r);
+		go_on(r);
 		break;
 	case KUBE_NOT_DONE:
 		if (passes_over(r, w, err)) {
-			r->next++;
-			run_send(r);
+			go_on(r);
 		} else {
 			not_written(r, w, err);
 		}

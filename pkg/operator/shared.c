@@ -14,18 +14,11 @@ void shared_init(struct controller *op)
 	op->shortages = shortages_new(call, op);
 }
 
-static const struct model *model_of(const struct controller *op, const struct endpoint *e, size_t pool)
+void shared_look(const struct controller *op, const struct work *w, const struct endpoint_pool *p,
+                 const struct model *m, struct plan_shortage *ret)
 {
-	return store_get(controller_store(op, KIND_MODEL), e->meta.ns, e->spec.pools[pool].model_name);
-}
-
-void shared_look(const struct controller *op, const struct endpoint *e, const struct work *w, size_t pool,
-                 struct plan_shortage *ret)
-{
-	const struct model *m = model_of(op, e, pool);
-
 	if (m && !shortages_none(op->shortages))
-		shortages_look(op->shortages, w->key, shortage_key(&e->spec.pools[pool], m), ret);
+		shortages_look(op->shortages, w->key, shortage_key(p, m), ret);
 }
 
 void shared_tell(struct controller *op, const struct endpoint *e, const struct endpoint_status *status,
@@ -37,7 +30,7 @@ void shared_tell(struct controller *op, const struct endpoint *e, const struct e
 
 	for (size_t i = 0; i < e->spec.n_pools; i++) {
 		const struct pool_status *s = endpoint_status_pool(status, e->spec.pools[i].name);
-		const struct model *m = model_of(op, e, i);
+		const struct model *m = controller_model(op, e, &e->spec.pools[i]);
 
 		if (s && m)
 			reports[n++] =
@@ -58,7 +51,7 @@ void shared_pod(struct controller *op, const struct pod *before, const struct po
 	if (!e)
 		return;
 	for (size_t i = 0; i < e->spec.n_pools; i++) {
-		const struct model *m = model_of(op, e, i);
+		const struct model *m = controller_model(op, e, &e->spec.pools[i]);
 
 		label_value(e->spec.pools[i].name, label);
 		if (m && str_eq(after->pool, label))

@@ -9,6 +9,12 @@ const struct store *controller_store(const struct controller *op, enum kind kind
 	return informer_store(op->informers[kind]);
 }
 
+const struct model *controller_model(const struct controller *op, const struct endpoint *e,
+                                     const struct endpoint_pool *p)
+{
+	return store_get(controller_store(op, KIND_MODEL), e->meta.ns, p->model_name);
+}
+
 void controller_enqueue(struct controller *op, const char *ns, const char *name, enum queue_priority p)
 {
 	char key[KEY_SIZE];

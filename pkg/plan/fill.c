@@ -99,14 +99,17 @@ static struct pool_plan *first_that_starts_some(struct planning *pl)
 static int32_t ask_substitutes(struct planning *pl, int32_t missing)
 {
 	for (size_t i = 0; i < pl->n_pools && missing > 0; i++) {
-		struct pool_plan *p = pl->pools[i].has_substitute ? next_that_starts(pl, i) : NULL;
+		struct pool_plan *p;
 
-		if (pl->pools[i].has_substitute && !p)
-			p = first_that_starts_some(pl);
-		if (!p)
+		if (!pl->pools[i].has_substitute)
 			continue;
-		p->share++;
-		missing--;
+		p = next_that_starts(pl, i);
+		if (!p)
+			p = first_that_starts_some(pl);
+		if (p) {
+			p->share++;
+			missing--;
+		}
 	}
 	return missing;
 }

@@ -260,15 +260,21 @@ static void test_creates_then_falls_back(void **state)
 	expect(f, "");
 }
 
-static void test_what_others_change_is_put_back(void **state)
+/* All three serve in the first pool. */
+static void start_serving(struct fixture *f)
 {
-	struct fixture *f = *state;
 	start(f);
 	expect(f, created);
 	put_serving(f, "a", "p5");
 	put_serving(f, "b", "p5");
 	put_serving(f, "c", "p5");
 	expect(f, "status");
+}
+
+static void test_what_others_change_is_put_back(void **state)
+{
+	struct fixture *f = *state;
+	start_serving(f);
 	scale(f, "p5", 7);
 	expect(f, "p5 7->3");
 	json_t *labelled = json_deep_copy(deployment_of(f, "p5"));
@@ -401,12 +407,7 @@ static void forget_restored(struct fixture *f)
 static void test_a_template_that_others_change(void **state)
 {
 	struct fixture *f = *state;
-	start(f);
-	expect(f, created);
-	put_serving(f, "a", "p5");
-	put_serving(f, "b", "p5");
-	put_serving(f, "c", "p5");
-	expect(f, "status");
+	start_serving(f);
 	CLEANUP_JSON json_t *ours = json_deep_copy(json_at(deployment_of(f, "p5"), "spec", "template"));
 	change_template(f, "p5");
 	expect(f, "restore p5");
@@ -1043,12 +1044,7 @@ static void put_node(struct fixture *f, const char *name, const char *ready, con
 static void test_a_node_that_is_not_heard_of(void **state)
 {
 	struct fixture *f = *state;
-	start(f);
-	expect(f, created);
-	put_serving(f, "a", "p5");
-	put_serving(f, "b", "p5");
-	put_serving(f, "c", "p5");
-	expect(f, "status");
+	start_serving(f);
 	put_node(f, "n", "Unknown", "2026-11-25T10:00:05Z");
 	expect(f, "");
 	put_node(f, "m", "True", "2026-11-25T10:00:05Z");
