@@ -76,7 +76,8 @@ YAML
 	never_moved_on
 }
 
-@test "a cordoned node that is uncordoned within a minute (real-life nodes)" {
+# An endpoint of one instance, whose best pool's node is cordoned.
+waits_for_cordoned() {
 	real_life_nodes "$P5" 1
 	real_life_nodes "$G6" 1
 	kubectl cordon "$(the_node_of "$P5")" >/dev/null
@@ -84,6 +85,10 @@ YAML
 	READY_AFTER=1s apply_model llm
 	two_pools llm 1
 	wait_for 10 "the wait for the node" best_waits Releasing "its node is cordoned"
+}
+
+@test "a cordoned node that is uncordoned within a minute (real-life nodes)" {
+	waits_for_cordoned
 	stays 20 "waiting for the node" best_waits Releasing "its node is cordoned"
 	kubectl uncordon "$(the_node_of "$P5")" >/dev/null
 	settles 30 llm 1 0
@@ -91,13 +96,7 @@ YAML
 }
 
 @test "a cordon that nobody lifts is a stock-out after 90 s (real-life nodes)" {
-	real_life_nodes "$P5" 1
-	real_life_nodes "$G6" 1
-	kubectl cordon "$(the_node_of "$P5")" >/dev/null
-	operator_start
-	READY_AFTER=1s apply_model llm
-	two_pools llm 1
-	wait_for 10 "the wait for the node" best_waits Releasing "its node is cordoned"
+	waits_for_cordoned
 	stays 80 "waiting for the node" best_waits Releasing "its node is cordoned"
 	settles 30 llm 0 1
 	ipe_is llm 'pool(0).state == "BackOff" and pool(0).reason == "StockOut" and (pool(0).message | test("its node is cordoned"))'
