@@ -1,28 +1,10 @@
 #include "base/clock.h"
 #include <inttypes.h>
-#include <time.h>
 #include "base/mem.h"
 
 #define DAY_S 86400
 #define YEAR_0000_DAYS (-719528) /* of 0000-01-01, counted from 1970-01-01 */
 #define YEAR_9999_DAYS 2932896   /* of 9999-12-31 */
-
-static int64_t now_ms(clockid_t clock)
-{
-	struct timespec ts;
-	clock_gettime(clock, &ts); /* cannot fail for these clocks */
-	return ts.tv_sec * MS_PER_S + ts.tv_nsec / 1000000;
-}
-
-struct mono mono_now(void)
-{
-	return (struct mono){now_ms(CLOCK_MONOTONIC)};
-}
-
-struct wall wall_now(void)
-{
-	return (struct wall){now_ms(CLOCK_REALTIME)};
-}
 
 struct date {
 	int year, month, day; /* month and day from 1 */

@@ -1,9 +1,8 @@
 #include "kube/elector.h"
 #include <limits.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/host.h"
 #include "base/mem.h"
 #include "kube/lease.h"
 
@@ -27,26 +26,11 @@ struct elector {
 static const struct kube_resource leases = {
 	.group = "coordination.k8s.io", .version = "v1", .plural = "leases", .kind = "Lease", .namespaced = true};
 
-static struct mono now_awake_or_not(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_BOOTTIME, &ts); /* cannot fail for this clock */
-	return (struct mono){ts.tv_sec * MS_PER_S + ts.tv_nsec / 1000000};
-}
-
-static uint64_t random_u64(void)
-{
-	uint64_t n;
-	if (getrandom(&n, sizeof(n), 0) != (ssize_t)sizeof(n))
-		abort(); /* only a kernel without the call refuses so few bytes */
-	return n;
-}
-
 static char *default_identity(void)
 {
 	char host[HOST_NAME_MAX + 1] = "";
 	gethostname(host, sizeof(host) - 1);
-	return xasprintf("%s_%016llx", host, (unsigned long long)random_u64());
+	return xasprintf("%s_%016llx", host, (unsigned long long)host_random());
 }
 
 static void on_timer(void *arg);
@@ -73,7 +57,7 @@ struct elector *elector_new(struct kube_client *c, const struct elector_options 
 		elector_free(e);
 		return NULL;
 	}
-	lease_init(&e->lease, &options, random_u64());
+	lease_init(&e->lease, &options, host_random());
 	return e;
 }
 
@@ -92,7 +76,7 @@ void elector_free(struct elector *e)
 
 bool elector_may_write(const struct elector *e)
 {
-	return lease_is_held(&e->lease, now_awake_or_not());
+	return lease_is_held(&e->lease, boot_now());
 }
 
 const char *elector_identity(const struct elector *e)
@@ -163,7 +147,7 @@ static void carry_out(struct elector *e, const struct lease_effect *fx)
 static void advance(struct elector *e, const struct lease_input *in)
 {
 	struct lease_effect fx[LEASE_MAX_EFFECTS];
-	unsigned n = lease_step(&e->lease, in, now_awake_or_not(), fx);
+	unsigned n = lease_step(&e->lease, in, boot_now(), fx);
 	for (unsigned i = 0; i < n; i++)
 		carry_out(e, &fx[i]);
 	if (!str_eq(e->told_holder, e->lease.record.holder)) {

@@ -1,6 +1,6 @@
 #include "kube/informer.h"
 #include <string.h>
-#include <sys/random.h>
+#include "base/host.h"
 #include "base/mem.h"
 #include "kube/reflector.h"
 #include "kube/transport.h"
@@ -483,7 +483,6 @@ static void on_timer(void *arg)
 struct informer *informer_new(struct kube_client *c, const struct informer_options *o)
 {
 	struct informer *i = xcalloc(1, sizeof(*i));
-	uint64_t seed;
 	i->client = c;
 	i->loop = kube_client_loop(c);
 	i->type = o->type;
@@ -494,9 +493,7 @@ struct informer *informer_new(struct kube_client *c, const struct informer_optio
 	i->metrics = kube_client_informer_metrics(c);
 	i->store = store_new(o->type);
 	i->timer = loop_timer_new(i->loop, on_timer, i);
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		seed = (uint64_t)(uintptr_t)i ^ (uint64_t)mono_now().ms;
-	reflector_init(&i->reflector, seed);
+	reflector_init(&i->reflector, host_random());
 	i->trouble = ERR_INIT;
 	return i;
 }
