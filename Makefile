@@ -13,7 +13,7 @@ PREFIX ?= /usr/local
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0.0.0)
 
 # Lower layers last: a static library may only use what stands to its right.
-LAYERS := operator router sim plan api kube net base
+LAYERS := operator router plan api kube net base
 # No package needs another's internals: everything is included as "package/header.h".
 PKGS := libcurl jansson yaml-0.1 libuv libmicrohttpd
 OUT := build/$(BUILD)-$(notdir $(CC))
@@ -40,6 +40,9 @@ Q := @
 say = @printf '  %-4s %s\n' $(1) $(2)
 endif
 
+# libsim.a has a loop, an HTTP client and a clock of its own. It stands before the others, and only where it is wanted.
+SIM_LIB := $(OUT)/libsim.a
+
 layer_src = $(wildcard pkg/$(1)/*.c)
 LIBS := $(foreach l,$(LAYERS),$(if $(call layer_src,$(l)),$(OUT)/lib$(l).a))
 PROGRAMS := $(foreach d,$(wildcard cmd/*/main.c),$(notdir $(patsubst %/,%,$(dir $(d)))))
@@ -61,12 +64,14 @@ FORCE:
 $(OUT)/bin/%: $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(SIM_LIB),$^) $(LIBS) $(LDLIBS)
 
 define program_rule
 $(OUT)/bin/$(1): $(patsubst %.c,$(OUT)/%.o,$(wildcard cmd/$(1)/*.c))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+$(OUT)/bin/instancepool-sim: $(SIM_LIB)
 
 # The operator as a later version may be: it renders one label more. tests/e2e/upgrade.bats needs it.
 RELABELLED := $(OUT)/bin/instancepool-operator-relabelled
@@ -84,7 +89,7 @@ $(OUT)/lib$(1).a: $(patsubst %.c,$(OUT)/%.o,$(call layer_src,$(1)))
 	$$(call say,AR,$$@)
 	$$(Q)ar rcs $$@ $$^
 endef
-$(foreach l,$(LAYERS),$(if $(call layer_src,$(l)),$(eval $(call layer_rule,$(l)))))
+$(foreach l,$(LAYERS) sim,$(if $(call layer_src,$(l)),$(eval $(call layer_rule,$(l)))))
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -94,7 +99,9 @@ $(OUT)/%.o: %.c
 $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(filter $(SIM_LIB),$^) $(LIBS) $(LDLIBS) -lcmocka
+
+$(filter $(OUT)/unit/sim/%,$(UNIT_BIN)): $(SIM_LIB)
 
 # The programs of the documents: always compiled, so that they stay true.
 EXAMPLES := $(patsubst docs/examples/%.c,$(OUT)/examples/%,$(wildcard docs/examples/*.c))
