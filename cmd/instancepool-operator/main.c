@@ -4,10 +4,12 @@
 #include <signal.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "election.h"
 #include "flags.h"
 #include "net/httpd.h"
 #include "operator/controller.h"
+#include "operator/election.h"
+
+#define USER_AGENT "instancepool-operator/" INSTANCEPOOL_VERSION
 
 struct process {
 	struct loop *loop;
@@ -111,19 +113,22 @@ static int run(const struct flags *f, struct err *err)
 	p.metrics = metrics_new();
 	metrics_add_process(p.metrics);
 	client = kube_client_new(
-		p.loop, &config,
-		&(struct kube_client_options){.user_agent = "instancepool-operator/" INSTANCEPOOL_VERSION,
-	                                  .metrics = p.metrics},
-		err);
+		p.loop, &config, &(struct kube_client_options){.user_agent = USER_AGENT, .metrics = p.metrics}, err);
 	if (!client)
 		goto out;
 	if (f->leader_elect) {
-		p.election = election_new(p.loop, &config, f, p.metrics, stop_loop, &p, err);
+		const struct elector_options lease = {.ns = f->lease_ns,
+		                                      .name = f->lease_name,
+		                                      .lease_duration_ms = f->lease_duration_ms,
+		                                      .renew_deadline_ms = f->renew_deadline_ms,
+		                                      .retry_period_ms = f->retry_period_ms};
+
+		p.election = election_new(p.loop, &config, &lease, USER_AGENT, p.metrics, stop_loop, &p, err);
 		if (!p.election)
 			goto out;
 		options.may_write = election_may_write;
 		options.may_write_arg = p.election;
-		options.write_timeout_ms = election_write_timeout_ms(f);
+		options.write_timeout_ms = election_write_timeout_ms(&lease);
 	}
 	p.op = controller_new(p.loop, client, p.metrics, &options);
 	if (serve(&p, f->metrics_address, true, one_server, &metrics_server, err) < 0 ||

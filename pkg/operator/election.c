@@ -1,6 +1,6 @@
-#include "election.h"
+#include "operator/election.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "kube/elector.h"
 
 struct election {
 	struct kube_client *client; /* of the lease alone: it must not wait behind other requests */
@@ -48,27 +48,23 @@ static void on_finished(void *arg)
 	e->finished(e->arg);
 }
 
-struct election *election_new(struct loop *l, const struct kube_config *config, const struct flags *f,
-                              struct metrics *m, void (*finished)(void *arg), void *arg, struct err *err)
+struct election *election_new(struct loop *l, const struct kube_config *config,
+                              const struct elector_options *o, const char *user_agent, struct metrics *m,
+                              void (*finished)(void *arg), void *arg, struct err *err)
 {
 	struct election *e;
-	const char *ns = f->lease_ns ? f->lease_ns : config->namespace;
+	struct elector_options options = *o;
 
 	e = xcalloc(1, sizeof(*e));
 	e->finished = finished;
 	e->arg = arg;
 	e->leader = metrics_gauge(m, "instancepool_leader", "1 while this process leads.", 0, NULL);
-	e->client = kube_client_new(
-		l, config, &(struct kube_client_options){.user_agent = "instancepool-operator/" INSTANCEPOOL_VERSION},
-		err);
+	if (str_empty(options.ns))
+		options.ns = str_empty(config->namespace) ? "default" : config->namespace;
+	e->client = kube_client_new(l, config, &(struct kube_client_options){.user_agent = user_agent}, err);
 	if (e->client)
 		e->elector = elector_new(
-			e->client,
-			&(struct elector_options){.ns = str_empty(ns) ? "default" : ns,
-		                              .name = f->lease_name,
-		                              .lease_duration_ms = f->lease_duration_ms,
-		                              .renew_deadline_ms = f->renew_deadline_ms,
-		                              .retry_period_ms = f->retry_period_ms},
+			e->client, &options,
 			&(struct elector_handler){on_started, on_stopped, on_holder, on_trouble, on_finished, e}, err);
 	if (!e->elector) {
 		election_free(e);
@@ -104,8 +100,7 @@ bool election_may_write(void *election)
 	return elector_may_write(e->elector);
 }
 
-/* A write that began while we led has to arrive before another can lead. */
-int64_t election_write_timeout_ms(const struct flags *f)
+int64_t election_write_timeout_ms(const struct elector_options *o)
 {
-	return f->lease_duration_ms - f->renew_deadline_ms;
+	return o->lease_duration_ms - o->renew_deadline_ms;
 }
