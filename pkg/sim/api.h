@@ -1,6 +1,6 @@
 #pragma once
-/* The API server: objects, their versions, and everything that changed, as JSON. Requests come in through api_http.h; the
- * models of the cluster's own controllers use this directly, without delay. Admission knows only quotas (api_quota()). */
+/* The API server: objects, their versions, and everything that changed, as JSON. Requests come in through api_request.h; the
+ * models of the cluster's own controllers use this directly, without delay. */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,19 +52,13 @@ size_t api_count(const struct api *a, enum api_kind kind);
 struct api_object *api_create(struct api *a, enum api_kind kind, json_t *doc);
 /* After a change of o->doc: a new version, told to who watches. */
 void api_update(struct api *a, struct api_object *o);
+/* ... where the spec changed: metadata.generation goes up as well. */
+void api_update_spec(struct api *a, struct api_object *o);
 /* At once and for good: whoever ends things gracefully sets metadata.deletionTimestamp with api_update() before. What the
- * object owned (controller reference) goes the way of garbage: api_collect() a moment later. */
+ * object owned is the garbage collector's (cluster.h). */
 void api_remove(struct api *a, struct api_object *o);
 
 /* Called after each change, from within it; must not change objects itself but with timeline_at(). At most 8. On API_DELETED
  * the object is about to be freed. */
 typedef void api_listen_fn(void *arg, enum api_change change, struct api_object *o);
 void api_listen(struct api *a, api_listen_fn *fn, void *arg);
-
-/* The requests that changed something, for the checks: who = identity of the client. */
-struct api_write {
-	const char *who;    /* process identity; borrowed */
-	const char *method; /* POST, PATCH, DELETE */
-	enum api_kind kind;
-	const char *ns, *name, *subresource; /* subresource "": none */
-};
