@@ -40,8 +40,10 @@ Q := @
 say = @printf '  %-4s %s\n' $(1) $(2)
 endif
 
-# libsim.a has a loop, an HTTP client and a clock of its own. It stands before the others, and only where it is wanted.
+# libsim.a has a loop, an HTTP client and a clock of its own. Linked whole, so that nobody gets those of the others.
 SIM_LIB := $(OUT)/libsim.a
+LINK_SIM := -Wl,--whole-archive $(SIM_LIB) -Wl,--no-whole-archive
+sim_lib = $(if $(filter $(SIM_LIB),$(1)),$(LINK_SIM))
 
 layer_src = $(wildcard pkg/$(1)/*.c)
 LIBS := $(foreach l,$(LAYERS),$(if $(call layer_src,$(l)),$(OUT)/lib$(l).a))
@@ -64,7 +66,7 @@ FORCE:
 $(OUT)/bin/%: $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(SIM_LIB),$^) $(LIBS) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(call sim_lib,$^) $(LIBS) $(LDLIBS)
 
 define program_rule
 $(OUT)/bin/$(1): $(patsubst %.c,$(OUT)/%.o,$(wildcard cmd/$(1)/*.c))
@@ -99,7 +101,7 @@ $(OUT)/%.o: %.c
 $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(filter $(SIM_LIB),$^) $(LIBS) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call sim_lib,$^) $(LIBS) $(LDLIBS) -lcmocka
 
 $(filter $(OUT)/unit/sim/%,$(UNIT_BIN)): $(SIM_LIB)
 

@@ -30,11 +30,13 @@ void api_request_parse(struct api_request *r)
 	slice_split(rest, '/', &rest); /* the version */
 	part = slice_split(rest, '/', &rest);
 	if (slice_eq(part, SLICE_LIT("namespaces"))) {
-		str_format(r->ns, sizeof(r->ns), SLICE_FMT, SLICE_ARG(slice_split(rest, '/', &rest)));
+		part = slice_split(rest, '/', &rest);
+		str_format(r->ns, sizeof(r->ns), SLICE_FMT, SLICE_ARG(part));
 		part = slice_split(rest, '/', &rest);
 	}
 	r->kind = kind_of(part);
-	str_format(r->name, sizeof(r->name), SLICE_FMT, SLICE_ARG(slice_split(rest, '/', &rest)));
+	part = slice_split(rest, '/', &rest);
+	str_format(r->name, sizeof(r->name), SLICE_FMT, SLICE_ARG(part));
 	str_format(r->subresource, sizeof(r->subresource), SLICE_FMT, SLICE_ARG(rest));
 	r->watch = has(query, "watch=1");
 	r->list = !r->watch && !r->name[0] && str_eq(r->method, "GET");
@@ -181,6 +183,7 @@ static void create(struct api *a, const struct api_request *r, json_t *body, str
 {
 	const char *name = json_string_value(json_at(body, "metadata", "name"));
 
+	json_put_str(json_child(body, "metadata"), "namespace", r->ns);
 	if (api_find(a, r->kind, r->ns, name) && !r->dry_run)
 		api_answer_refuse(ret, 409, "AlreadyExists", "already exists");
 	else if (r->dry_run)
