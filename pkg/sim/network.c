@@ -223,8 +223,9 @@ void network_heal(struct network *n)
 
 void network_on_write(struct network *n, network_write_fn *fn, void *arg)
 {
-	n->on_write = fn;
-	n->on_write_arg = arg;
+	assert(n->n_on_write < NETWORK_MAX_LISTENERS);
+	n->on_write[n->n_on_write].fn = fn;
+	n->on_write[n->n_on_write++].arg = arg;
 }
 
 /* ---- calls ---- */
@@ -303,8 +304,8 @@ static void serve(struct network_call *c)
 	struct network *n = c->network;
 
 	api_request_serve(n->api, &c->request, &c->answer);
-	if (n->on_write && api_request_is_write(&c->request))
-		n->on_write(n->on_write_arg, c->who, &c->request, c->answer.status);
+	for (size_t i = 0; i < n->n_on_write && api_request_is_write(&c->request); i++)
+		n->on_write[i].fn(n->on_write[i].arg, c->who, &c->request, c->answer.status);
 	if (c->crashes && c->point == NETWORK_DURING)
 		crash(n, c->who);
 	if (c->has_fault && c->fault == NETWORK_SILENT) {

@@ -57,7 +57,7 @@ void network_reconnect(struct network *n, const char *who);
 /* Nothing that was planned above is left. */
 void network_heal(struct network *n);
 
-/* Called when a write was applied: what came of it, whose it was. */
+/* Called when a write was applied: what came of it, whose it was. At most 4. */
 typedef void network_write_fn(void *arg, const char *who, const struct api_request *r, int status);
 void network_on_write(struct network *n, network_write_fn *fn, void *arg);
 

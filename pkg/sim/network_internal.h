@@ -5,6 +5,7 @@
 
 #define NETWORK_MAX_PROCESSES 8
 #define NETWORK_MAX_FAULTS 8
+#define NETWORK_MAX_LISTENERS 4
 
 /* What a stream still has to tell. */
 struct network_item {
@@ -65,8 +66,11 @@ struct network {
 	char *names[NETWORK_MAX_PROCESSES];
 	const char *severed[NETWORK_MAX_PROCESSES]; /* of names */
 	LIST_HEAD(, network_call) calls;
-	network_write_fn *on_write;
-	void *on_write_arg;
+	struct {
+		network_write_fn *fn;
+		void *arg;
+	} on_write[NETWORK_MAX_LISTENERS];
+	size_t n_on_write;
 };
 
 int64_t network_latency_ms(struct network *n);
