@@ -1,0 +1,159 @@
+/* Long after all trouble: is everything as it should be, and quiet? */
+#include <inttypes.h>
+#include "api/names.h"
+#include "sim/check_internal.h"
+
+#define QUIET_MS (60 * MS_PER_S)
+
+static const char *text_at(const json_t *o)
+{
+	const char *s = json_string_value(o);
+
+	return s ? s : "";
+}
+
+static int32_t number_at(const json_t *o, const char *key)
+{
+	return (int32_t)json_integer_value(json_at(o, key));
+}
+
+static size_t type_of(const struct check *k, const json_t *pool)
+{
+	size_t i = 0;
+
+	while (i + 1 < k->story->n_types &&
+	       !str_eq(k->story->types[i].name, text_at(json_at(pool, "instanceType"))))
+		i++;
+	return i;
+}
+
+/* So many more could run in the pool. */
+static int32_t room_in(const struct check *k, const struct check_endpoint *e, const json_t *pool,
+                       int32_t there)
+{
+	int32_t room = cluster_room(k->cluster, type_of(k, pool), e->story->gpus);
+	int32_t cap = json_at(pool, "maxInstanceCount") ? number_at(pool, "maxInstanceCount") - there : INT32_MAX;
+
+	return room < cap ? room : cap;
+}
+
+static void check_pool(struct check *k, const struct check_endpoint *e, const struct api_object *o,
+                       const json_t *pool, int32_t missing, bool whole)
+{
+	const char *name = text_at(json_at(pool, "instanceType"));
+	struct cluster_count c = cluster_instances(k->cluster, e->story->name, name, NULL);
+	struct check_asked asked = check_asked(k, o->uid, name, -1);
+
+	if (missing > 0 && room_in(k, e, pool, c.bound) > 0)
+		check_break(k, "fewer serve than could",
+		            "endpoint %s: %" PRId32 " missing, and pool %s has room for %" PRId32, e->story->name,
+		            missing, name, room_in(k, e, pool, c.bound));
+	if (asked.deployments != 1 && whole)
+		check_break(k, "not one Deployment for a pool", "endpoint %s, pool %s: there are %zu", e->story->name,
+		            name, asked.deployments);
+	if (whole && asked.replicas != c.ready)
+		check_break(k, "asked and true differ at rest",
+		            "endpoint %s, pool %s: %" PRId32 " asked, %" PRId32 " Ready", e->story->name, name,
+		            asked.replicas, c.ready);
+}
+
+/* Active: no instance stands in a worse pool than it has to. */
+static void check_mix(struct check *k, const struct check_endpoint *e, const json_t *pools)
+{
+	const json_t *pool;
+	size_t i;
+	int32_t best_with_room = INT32_MAX;
+
+	if (!e->story->rebalance_active)
+		return;
+	json_array_foreach(pools, i, pool) {
+		const char *name = text_at(json_at(pool, "instanceType"));
+		int32_t there = cluster_instances(k->cluster, e->story->name, name, NULL).bound;
+
+		if (room_in(k, e, pool, there) > 0 && number_at(pool, "priority") < best_with_room)
+			best_with_room = number_at(pool, "priority");
+	}
+	json_array_foreach(pools, i, pool) {
+		const char *name = text_at(json_at(pool, "instanceType"));
+		int32_t there = cluster_instances(k->cluster, e->story->name, name, NULL).bound;
+
+		if (there > number_at(pool, "minInstanceCount") && number_at(pool, "priority") > best_with_room)
+			check_break(k, "the fleet did not move back",
+			            "endpoint %s: %" PRId32 " stand in pool %s, and a better one has room",
+			            e->story->name, there, name);
+	}
+}
+
+static void check_told(struct check *k, const struct check_endpoint *e, const struct api_object *o,
+                       struct cluster_count c, int32_t desired)
+{
+	const json_t *status = json_at(o->doc, "status"), *pool;
+	size_t i;
+
+	if (number_at(status, "observedGeneration") != number_at(json_at(o->doc, "metadata"), "generation"))
+		check_break(k, "the status is of an older spec", "endpoint %s", e->story->name);
+	if (number_at(status, "desiredInstanceCount") != desired ||
+	    number_at(status, "currentInstanceCount") != c.ready)
+		check_break(k, "the status is not true",
+		            "endpoint %s: it says %d wanted and %d Ready, true are %" PRId32 " and %" PRId32,
+		            e->story->name, number_at(status, "desiredInstanceCount"),
+		            number_at(status, "currentInstanceCount"), desired, c.ready);
+	if (desired > 0 && c.ready >= desired && !str_eq(text_at(json_at(status, "phase")), "InService"))
+		check_break(k, "the status is not true", "endpoint %s: all serve, and it says %s", e->story->name,
+		            text_at(json_at(status, "phase")));
+	json_array_foreach(json_at(status, "instancePools"), i, pool) {
+		const char *name = text_at(json_at(pool, "name"));
+		struct cluster_count in_pool = cluster_instances(k->cluster, e->story->name, name, NULL);
+
+		if (number_at(pool, "currentInstanceCount") != in_pool.ready)
+			check_break(k, "the status is not true",
+			            "endpoint %s, pool %s: it says %d Ready, true are %" PRId32, e->story->name, name,
+			            number_at(pool, "currentInstanceCount"), in_pool.ready);
+	}
+}
+
+static void check_endpoint_at_rest(struct check *k, const struct check_endpoint *e,
+                                   const struct api_object *o)
+{
+	struct cluster_count c = cluster_instances(k->cluster, e->story->name, NULL, NULL);
+	const json_t *pools = json_at(o->doc, "spec", "instancePools"), *pool;
+	int32_t desired = check_desired(o);
+	bool whole = c.ready == desired && c.pods == desired;
+	size_t i;
+
+	if (c.ready > desired)
+		check_break(k, "more serve than wanted", "endpoint %s: %" PRId32 " Ready, %" PRId32 " wanted",
+		            e->story->name, c.ready, desired);
+	json_array_foreach(pools, i, pool)
+		check_pool(k, e, o, pool, desired - c.ready, whole);
+	if (whole && check_asked(k, o->uid, NULL, -1).deployments != json_array_size(pools))
+		check_break(k, "an old Deployment is left", "endpoint %s: %zu of %zu pools", e->story->name,
+		            check_asked(k, o->uid, NULL, -1).deployments, json_array_size(pools));
+	check_mix(k, e, pools);
+	check_told(k, e, o, c, desired);
+	if (!api_find(k->api, API_SERVICE, CHECK_NS, e->story->name) ||
+	    !api_find(k->api, API_BUDGET, CHECK_NS, e->story->name))
+		check_break(k, "no Service or no PodDisruptionBudget", "endpoint %s", e->story->name);
+	if (whole && !e->story->rebalance_active && check_now(k) - k->last_write_ms < QUIET_MS)
+		check_break(k, "not quiet at rest",
+		            "all are Ready, and %" PRId64 " ms before the end something was written",
+		            check_now(k) - k->last_write_ms);
+}
+
+static void check_left(struct check *k, const struct check_endpoint *e)
+{
+	if (cluster_instances(k->cluster, e->story->name, NULL, NULL).pods > 0)
+		check_break(k, "instances of a deleted endpoint are left", "endpoint %s", e->story->name);
+}
+
+void check_end(struct check *k)
+{
+	for (size_t i = 0; i < k->story->n_endpoints; i++) {
+		const struct api_object *o = check_document(k, &k->endpoints[i]);
+
+		if (o)
+			check_endpoint_at_rest(k, &k->endpoints[i], o);
+		else
+			check_left(k, &k->endpoints[i]);
+	}
+}

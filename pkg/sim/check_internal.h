@@ -1,0 +1,68 @@
+#pragma once
+/* Shared by check.c (while it runs), check_ready.c (is an instance lost through us?) and check_end.c (at rest). */
+#include "base/json.h"
+#include "sim/check.h"
+
+#define CHECK_NS "default"
+#define CHECK_SAMPLES 256
+#define CHECK_WRITES 256
+
+/* How many were Ready, and how many were wanted, at a time. */
+struct check_sample {
+	int64_t at_ms;
+	int32_t ready, desired;
+	int32_t ended; /* of the Ready ones, by a lowered count, in all */
+};
+
+struct check_endpoint {
+	const struct story_endpoint *story;
+	struct check_sample samples[CHECK_SAMPLES]; /* a ring */
+	size_t n_samples;
+	int32_t ended;
+	int64_t foreign_until_ms; /* what somebody else asked may still be there */
+	int64_t written_ms[CHECK_WRITES];
+	size_t n_written;
+};
+
+struct check {
+	const struct story *story;
+	struct api *api;
+	struct cluster *cluster;
+	struct timeline *timeline;
+	check_broken_fn *fn;
+	void *arg;
+	bool broken;
+	struct check_endpoint endpoints[STORY_MAX_ENDPOINTS];
+	int64_t blurred_from_ms, blurred_until_ms; /* what an operator sees may be so old */
+	int64_t room_ms[CLUSTER_MAX_TYPES];        /* when room was made last */
+	int64_t healed_ms;                         /* 0: not yet */
+	int64_t last_write_ms;
+	struct { /* the Deployment that was deleted last */
+		char name[256];
+		int32_t replicas, pods;
+	} deleted;
+};
+
+void check_break(struct check *k, const char *rule, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int64_t check_now(const struct check *k);
+/* How far back what an operator acts on may lie. */
+int64_t check_view_ms(const struct check *k);
+struct check_endpoint *check_endpoint_named(struct check *k, const char *name);
+/* The document; NULL while it does not exist. */
+struct api_object *check_document(const struct check *k, const struct check_endpoint *e);
+int32_t check_desired(const struct api_object *endpoint);
+
+/* check_ready.c */
+void check_sample_now(struct check *k, struct check_endpoint *e);
+void check_ending(struct check *k, struct check_endpoint *e, const char *pool);
+/* The most that was wanted, and the most that was Ready, within the view. */
+int32_t check_most_desired(const struct check *k, const struct check_endpoint *e);
+
+/* What there is of an endpoint's Deployments: of this uid, of one pool (NULL: all). */
+struct check_asked {
+	int32_t replicas;
+	size_t deployments;
+	bool has_count; /* one of them asks for `count` */
+};
+struct check_asked check_asked(const struct check *k, const char *uid, const char *pool, int32_t count);

@@ -1,0 +1,72 @@
+/* An instance that was Ready ends because a count was lowered: was there one to spare? The operator sees things a moment late,
+ * so it is given the benefit of all that was true within that moment. */
+#include "sim/check_internal.h"
+
+static const struct check_sample *sample_back(const struct check_endpoint *e, size_t back)
+{
+	return &e->samples[(e->n_samples - 1 - back) % CHECK_SAMPLES];
+}
+
+void check_sample_now(struct check *k, struct check_endpoint *e)
+{
+	const struct api_object *o = check_document(k, e);
+	struct check_sample *s;
+
+	if (!o)
+		return;
+	s = &e->samples[e->n_samples++ % CHECK_SAMPLES];
+	*s = (struct check_sample){
+		.at_ms = check_now(k),
+		.ready = cluster_instances(k->cluster, e->story->name, NULL, NULL).ready,
+		.desired = check_desired(o),
+		.ended = e->ended,
+	};
+}
+
+/* Calls back for each sample that may be what was seen: all of the view, and the last before it. */
+static size_t samples_in_view(const struct check *k, const struct check_endpoint *e)
+{
+	size_t n = 0, most = e->n_samples < CHECK_SAMPLES ? e->n_samples : CHECK_SAMPLES;
+
+	while (n < most && sample_back(e, n)->at_ms >= check_view_ms(k))
+		n++;
+	return n < most ? n + 1 : n;
+}
+
+int32_t check_most_desired(const struct check *k, const struct check_endpoint *e)
+{
+	int32_t most = 0;
+
+	for (size_t i = 0; i < samples_in_view(k, e); i++)
+		most = sample_back(e, i)->desired > most ? sample_back(e, i)->desired : most;
+	return most;
+}
+
+/* One may be missing while an update has no room to borrow. */
+static bool is_updated(const struct check *k, const struct api_object *endpoint)
+{
+	return check_asked(k, endpoint->uid, NULL, -1).deployments >
+	       json_array_size(json_at(endpoint->doc, "spec", "instancePools"));
+}
+
+void check_ending(struct check *k, struct check_endpoint *e, const char *pool)
+{
+	const struct api_object *o = check_document(k, e);
+	int32_t least = INT32_MAX, best = INT32_MIN;
+
+	check_sample_now(k, e);
+	if (!o || check_now(k) < e->foreign_until_ms)
+		return;
+	for (size_t i = 0; i < samples_in_view(k, e); i++) {
+		const struct check_sample *s = sample_back(e, i);
+		int32_t ready = s->ready - (e->ended - s->ended);
+
+		least = s->desired < least ? s->desired : least;
+		best = ready > best ? ready : best;
+	}
+	e->ended++;
+	if (best - 1 < least - (is_updated(k, o) ? 1 : 0))
+		check_break(k, "a Ready instance was taken away",
+		            "endpoint %s, pool %s: of %d Ready ones at best one ends, and %d are wanted",
+		            e->story->name, pool, best, least);
+}
