@@ -12,6 +12,7 @@ struct entry {
 	struct api_object object; /* first */
 	TAILQ_ENTRY(entry) link;
 	char *key;
+	char *ns, *name, *uid; /* copies: a patch may put the same into doc again, which frees what was there */
 };
 
 struct collection {
@@ -67,6 +68,9 @@ static void free_entry(struct entry *e)
 {
 	json_decref(e->object.doc);
 	free(e->key);
+	free(e->ns);
+	free(e->name);
+	free(e->uid);
 	free(e);
 }
 
@@ -165,11 +169,10 @@ struct api_object *api_create(struct api *a, enum api_kind kind, json_t *doc)
 	json_put_str(meta, "uid", uid);
 	json_put_time(meta, "creationTimestamp", wall_floor_s(timeline_wall(a->timeline)));
 	json_put_int(meta, "generation", 1);
-	*o = (struct api_object){.kind = kind,
-	                         .doc = doc,
-	                         .ns = meta_str(doc, "namespace"),
-	                         .name = meta_str(doc, "name"),
-	                         .uid = meta_str(doc, "uid")};
+	e->ns = xstrdup(meta_str(doc, "namespace"));
+	e->name = xstrdup(meta_str(doc, "name"));
+	e->uid = xstrdup(uid);
+	*o = (struct api_object){.kind = kind, .doc = doc, .ns = e->ns, .name = e->name, .uid = e->uid};
 	e->key = xasprintf("%s/%s", o->ns, o->name);
 	TAILQ_INSERT_TAIL(&a->collections[kind].entries, e, link);
 	if (map_put(&a->collections[kind].by_key, e->key, e))
