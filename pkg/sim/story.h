@@ -7,15 +7,18 @@
  *	operators 2
  *	nodes karpenter
  *	type p5 gpus=8 nodes=2 stock=4 boot=90s load=30s
- *	endpoint llm count=3 gpus=1 window=120s retry=60s max-retry=600s rebalance=Active startup=Lend
- *	pool llm p5 priority=1 max=2
- *	pool llm g6 priority=2
- *	12.5 scale llm 6
+ *	type g6 gpus=8 nodes=1 boot=60s load=20s
+ *	endpoint a count=3 gpus=1 window=120s retry=60s max-retry=600s startup=60s rebalance=Active on-failure=Lend
+ *	pool a p5 priority=1 max=2
+ *	pool a g6 priority=2
+ *	12.5 scale a 6
  *	20 silence-node p5 0 for 90s
- *	31 crash 0 during 2
+ *	31 crash-at during 2
  *	heal 300
  *
- * Times are seconds since the start. At `heal` all trouble is over; then the cluster must come to rest. */
+ * Times are seconds since the start. At `heal` all trouble is over; then the cluster must come to rest. Types are p5, g6, g5
+ * and g4, endpoints a, b, c and d; rebalance is Passive and on-failure Hold where they are not given. What else an act takes
+ * stands in the table of acts (acts.c). */
 #include <stdio.h>
 #include "base/arena.h"
 #include "base/err.h"
@@ -50,11 +53,11 @@ enum act_type {
 	ACT_STRANGER,
 	ACT_END_INSTANCE,
 	ACT_FAIL_STARTS,
-	ACT_QUOTA,
+	ACT_QUOTA, /* n: -1: none */
 	ACT_PAUSE,
 	/* the way to the API server; see network.h */
 	ACT_FAIL_WRITES, /* word: the fault, n: how many */
-	ACT_FAIL_WATCH,  /* word: the fault, other: the kind's plural, for */
+	ACT_FAIL_WATCH,  /* kind, word: the fault, for: if that is "late" */
 	ACT_DOWN,
 	/* the operators */
 	ACT_CRASH,    /* n: which operator; starts again a moment later */
@@ -81,7 +84,7 @@ struct story_pool {
 struct story_endpoint {
 	const char *name; /* "a", "b", ... : static */
 	int32_t count, gpus;
-	int64_t window_ms, retry_ms, max_retry_ms, startup_ms;
+	int64_t window_ms, retry_ms, max_retry_ms, startup_ms; /* whole seconds */
 	bool rebalance_active, lends;
 	struct story_pool pools[STORY_MAX_POOLS];
 	size_t n_pools;
