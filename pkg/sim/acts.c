@@ -20,10 +20,7 @@ static const char *watch_fault_word(int word)
 
 static const char *point_word(int word)
 {
-	static const char *const words[] = {
-		[NETWORK_BEFORE] = "before", [NETWORK_DURING] = "during", [NETWORK_AFTER] = "after"};
-
-	return words[word];
+	return network_point_name((enum network_point)word);
 }
 
 static const char *failure_word(int word)
@@ -71,7 +68,7 @@ static const struct act_form forms[ACT_TYPE_COUNT] = {
 	[ACT_DOWN] = {"down", {ARGUMENT_FOR}},
 	[ACT_CRASH] = {"crash", {ARGUMENT_N}, 0, 1},
 	[ACT_CRASH_AT] =
-		{"crash-at", {ARGUMENT_WORD, ARGUMENT_N}, 0, MAX_FAULTY_WRITES, point_word, NETWORK_AFTER + 1},
+		{"crash-at", {ARGUMENT_WORD, ARGUMENT_N}, 0, MAX_FAULTY_WRITES, point_word, NETWORK_POINT_COUNT},
 	[ACT_FREEZE] = {"freeze", {ARGUMENT_N, ARGUMENT_FOR}, 0, 1},
 };
 

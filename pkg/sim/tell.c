@@ -23,14 +23,14 @@ void tell_line(FILE *out, int64_t ms, const char *fmt, ...)
 	fputc('\n', out);
 }
 
-void tell_act(FILE *out, int64_t ms, const struct story *s, const struct story_act *a, bool happened)
+void tell_act(FILE *out, int64_t ms, const struct story *s, const struct story_act *a)
 {
 	if (!out)
 		return;
 	begin(out, ms);
 	fputs("* ", out);
 	story_write_act(s, a, out);
-	fputs(happened ? "\n" : " (there is none)\n", out);
+	fputc('\n', out);
 }
 
 static const char *text_at(const json_t *o, const char *key)
@@ -45,13 +45,13 @@ static json_int_t number_at(const json_t *o, const char *key)
 	return json_integer_value(json_at(o, key));
 }
 
-/* "Creating 1/3, p5 1/1 Ready, g6 0/2 Waiting StockOut" */
+/* ": Creating 1/3, p5 1/1 Ready, g6 0/2 Waiting StockOut" */
 static void tell_status(FILE *out, const json_t *status)
 {
 	const json_t *pool;
 	size_t i;
 
-	fprintf(out, "%s %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT, text_at(status, "phase"),
+	fprintf(out, ": %s %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT, text_at(status, "phase"),
 	        number_at(status, "currentInstanceCount"), number_at(status, "desiredInstanceCount"));
 	json_array_foreach(json_at(status, "instancePools"), i, pool) {
 		fprintf(out, ", %s %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT " %s", text_at(pool, "name"),
@@ -78,39 +78,47 @@ static void tell_body(FILE *out, const json_t *body)
 	CLEANUP_FREE char *text = json_compact(body);
 	size_t len = strlen(text);
 
-	fprintf(out, "%.*s%s", MAX_BODY, text, len > MAX_BODY ? "..." : "");
+	fprintf(out, ": %.*s%s", MAX_BODY, text, len > MAX_BODY ? "..." : "");
 }
 
 /* What the write is about, in a few words; of any other the beginning of the body. */
-static void tell_what(FILE *out, const struct api_write *w, const json_t *body)
+static void tell_what(FILE *out, const struct api_request *r, const json_t *body)
 {
 	const json_t *from = operation(body, "test", "/spec/replicas");
 	const json_t *to = operation(body, "replace", "/spec/replicas");
 
 	if (from && to)
-		fprintf(out, "replicas %" JSON_INTEGER_FORMAT " -> %" JSON_INTEGER_FORMAT, json_integer_value(from),
+		fprintf(out, ": replicas %" JSON_INTEGER_FORMAT " -> %" JSON_INTEGER_FORMAT, json_integer_value(from),
 		        json_integer_value(to));
-	else if (w->kind == API_ENDPOINT && str_eq(w->subresource, "status"))
+	else if (r->kind == API_DEPLOYMENT && json_at(body, "spec", "replicas"))
+		fprintf(out, ": replicas %" JSON_INTEGER_FORMAT,
+		        json_integer_value(json_at(body, "spec", "replicas")));
+	else if (r->kind == API_ENDPOINT && str_eq(r->subresource, "status"))
 		tell_status(out, json_at(body, "status"));
-	else if (w->kind == API_EVENT)
-		fprintf(out, "%s: %s", text_at(body, "reason"), text_at(body, "message"));
-	else if (w->kind == API_DEPLOYMENT && str_eq(w->method, "POST"))
-		fprintf(out, "replicas %" JSON_INTEGER_FORMAT, json_integer_value(json_at(body, "spec", "replicas")));
-	else if (body && w->kind != API_SERVICE && w->kind != API_BUDGET)
+	else if (body && r->kind != API_SERVICE && r->kind != API_BUDGET)
 		tell_body(out, body);
 }
 
-void tell_write(FILE *out, int64_t ms, const struct api_write *w, const json_t *body)
+void tell_write(FILE *out, int64_t ms, const char *who, const struct api_request *r, int status)
 {
+	struct err ignored = ERR_INIT;
+	CLEANUP_JSON json_t *body = NULL;
+
 	if (!out)
 		return;
+	if (r->body.len > 0)
+		body = json_parse(r->body, &ignored);
 	begin(out, ms);
-	fprintf(out, "%s %s %s", w->who, w->method, api_plural(w->kind));
-	if (w->kind != API_EVENT && !str_empty(w->name))
-		fprintf(out, " %s", w->name);
-	if (!str_empty(w->subresource))
-		fprintf(out, "/%s", w->subresource);
-	fputs(": ", out);
-	tell_what(out, w, body);
+	fprintf(out, "%s %s %s%s%s%s%s", who, r->method, api_plural(r->kind), *r->name ? " " : "", r->name,
+	        *r->subresource ? "/" : "", r->subresource);
+	tell_what(out, r, body);
+	if (status >= 400)
+		fprintf(out, " (%d)", status);
 	fputc('\n', out);
+}
+
+void tell_event(FILE *out, int64_t ms, const json_t *event)
+{
+	tell_line(out, ms, "  %s: %s: %s", text_at(json_at(event, "involvedObject"), "name"),
+	          text_at(event, "reason"), text_at(event, "message"));
 }
