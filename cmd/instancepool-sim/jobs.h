@@ -1,0 +1,6 @@
+#pragma once
+/* The stories of many seeds, played by several processes. */
+#include "flags.h"
+
+/* Says on standard output which rules were broken. The number of stories that broke one, or ended their process; -1: err. */
+int64_t jobs_run(const struct flags *f, struct err *err);
