@@ -147,6 +147,7 @@ static int32_t surge(const struct check *k, const struct cluster_count *c, int32
 	       (k->story->nodes == CLUSTER_FIXED ? 0 : desired + 1);
 }
 
+/* Between two writes more may be asked: what is raised goes first. */
 static void check_sum(struct check *k, struct check_endpoint *e, const struct api_object *o)
 {
 	struct cluster_count c = cluster_instances(k->cluster, e->story->name, NULL, NULL);
@@ -227,7 +228,6 @@ static void check_deployment_write(struct check *k, const struct api_request *r)
 		            k->deleted.replicas, k->deleted.pods);
 	if (!o || !str_eq(owner_uid(d), o->uid) || !r->name[0])
 		return;
-	check_sum(k, e, o);
 	if (raises(r))
 		check_patience(k, e, o, label(d, LABEL_POOL));
 }
@@ -247,8 +247,10 @@ static void on_write(void *arg, const char *who, const struct api_request *r, in
 		check_deployment_write(k, r);
 	if (e)
 		check_flood(k, e);
-	if (e && str_eq(r->subresource, "status"))
+	if (e && str_eq(r->subresource, "status")) {
 		check_status(k, e, o);
+		check_sum(k, e, o);
+	}
 }
 
 /* ---- what changes ---- */

@@ -18,19 +18,12 @@ struct loop {
 	TAILQ_HEAD(, loop_timer) timers;
 };
 
-static struct timeline *in_use;
-
-void loop_use(struct timeline *t)
-{
-	in_use = t;
-}
-
 struct loop *loop_new(void)
 {
 	struct loop *l = xcalloc(1, sizeof(*l));
 
-	assert(in_use);
-	l->timeline = in_use;
+	l->timeline = timeline_in_use();
+	assert(l->timeline);
 	TAILQ_INIT(&l->timers);
 	return l;
 }

@@ -92,6 +92,11 @@ void timeline_free(struct timeline *t)
 	current = NULL;
 }
 
+struct timeline *timeline_in_use(void)
+{
+	return current;
+}
+
 int64_t timeline_ms(const struct timeline *t)
 {
 	return t->now_ms;

@@ -15,6 +15,8 @@ struct timeline *timeline_new(uint64_t seed);
 /* Forgets what has not happened. NULL is fine. */
 void timeline_free(struct timeline *t);
 
+struct timeline *timeline_in_use(void); /* NULL: none */
+
 /* Milliseconds since the timeline began. */
 int64_t timeline_ms(const struct timeline *t);
 struct wall timeline_wall(const struct timeline *t);

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 #include "base/json.h"
 #include "base/log.h"
-#include "sim/loop.h"
 #include "sim/process.h"
 
 struct fixture {
@@ -47,7 +46,6 @@ static int setup(void **state)
 	struct fixture *f = xcalloc(1, sizeof(*f));
 
 	f->timeline = timeline_new(1);
-	loop_use(f->timeline);
 	f->api = api_new(f->timeline);
 	f->network = network_new(f->api);
 	network_on_write(f->network, on_write, f);
