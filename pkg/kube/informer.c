@@ -378,8 +378,6 @@ static void act(struct informer *i, const struct reflector_effect *fx)
 		break;
 	case REFLECTOR_FX_LIST_END:
 		store_list_sweep(i->store, on_gone, i);
-		if (i->synced)
-			break;
 		i->synced = true;
 		if (i->handler.on_synced)
 			i->handler.on_synced(i->handler.arg);
@@ -525,6 +523,11 @@ const struct store *informer_store(const struct informer *i)
 bool informer_synced(const struct informer *i)
 {
 	return i->synced;
+}
+
+bool informer_current(const struct informer *i)
+{
+	return i->reflector.state == REFLECTOR_WATCH && i->trouble.code == ERR_NONE;
 }
 
 const struct err *informer_trouble(const struct informer *i)

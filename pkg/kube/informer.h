@@ -9,7 +9,7 @@ struct informer_handler {
 	/* before NULL: new; after NULL: gone. Both are views, valid during the call; `after` is in the store (and
 	 * `before` no longer). An event whose resourceVersion is the stored one is not reported. */
 	void (*on_change)(void *arg, const void *before, const void *after);
-	/* The first complete list is in the store. Once. May be NULL. */
+	/* A complete list is in the store: the first, or once more after what was missed. May be NULL. */
 	void (*on_synced)(void *arg);
 	/* An object could not be read: it keeps its last good view. ns and name as far as they could be found,
 	 * else "". */
@@ -36,5 +36,7 @@ void informer_start(struct informer *i);
 void informer_free(struct informer *i); /* no callback any more; NULL is fine */
 const struct store *informer_store(const struct informer *i);
 bool informer_synced(const struct informer *i);
+/* Is a watch open that goes on from what is in the store? False while the server is away, and during a list. */
+bool informer_current(const struct informer *i);
 /* The last failure, while nothing has succeeded since; else NULL. */
 const struct err *informer_trouble(const struct informer *i);

@@ -215,6 +215,7 @@ static struct run *run_new(struct work *w, const struct endpoint *e, struct aren
 	struct run *r = arena_alloc(&a, sizeof(*r));
 
 	r->w = w;
+	r->made = loop_now(w->op->loop);
 	r->arena = a;
 	r->writes = arena_calloc(&r->arena, max_writes, sizeof(*r->writes));
 	r->ref = (struct event_ref){

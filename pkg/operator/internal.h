@@ -115,7 +115,8 @@ struct controller {
 	struct informer *informers[KIND_COUNT];
 	struct watched watched[KIND_COUNT];
 	struct queue *queue;
-	struct loop_timer *pump;   /* takes from the queue */
+	struct loop_timer *pump;   /* takes from the queue; armed by pump_in() */
+	struct mono pump_due;
 	struct loop_timer *detect; /* looks for a node autoscaler */
 	struct loop_timer *tidy;   /* once nothing was written for a while */
 	struct detection karpenter, cluster_autoscaler;
@@ -133,6 +134,7 @@ struct controller {
 	unsigned service_runs; /* of these, such that create a Service; and works whose turn it is to start one */
 	struct map service_line; /* key -> struct work: who waits for a turn, in order of arrival */
 	unsigned looks;          /* GETs for what a watch has not shown yet */
+	struct mono view_from;   /* nothing is planned before: the view may be old */
 	bool unreachable;        /* the last answer was none: one request a second asks */
 	struct mono ask_at;      /* when the next may */
 	struct controller_metrics *m;
@@ -234,6 +236,16 @@ void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms);
 /* What became of a request: does the server hear us? */
 void reconcile_heard(struct controller *op, const struct err *err);
 void reconcile_pump(void *arg); /* the struct controller */
+/* The pump runs then, whatever was planned for it before. */
+void pump_in(struct controller *op, int64_t delay_ms);
+
+/* view.c: may what the stores show be acted on? Not while a watch is away, nor right after it came back, nor right after this
+ * process was stopped for a while: a count that is lowered by what was true a minute ago costs instances that serve now. */
+bool view_is_current(const struct controller *op);
+/* A watch is open again, or a list was made anew. */
+void view_returned(struct controller *op);
+/* The pump runs now. */
+void view_note_pump(struct controller *op);
 
 /* metrics.c */
 struct controller_metrics *controller_metrics_new(struct controller *op);

@@ -4,6 +4,7 @@
 
 /* A server that has just started knows nobody's rights for a second or two: so often that is no word about the object. */
 #define DENIED_QUICKLY 8u
+#define PLAN_LASTS_MS (5 * MS_PER_S)
 
 /* Ends the run. */
 static void run_end(struct run *r, int64_t retry_after_ms)
@@ -237,6 +238,12 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 	}
 }
 
+/* What takes long is planned anew: what was true then may cost an instance now. */
+static bool is_fresh(const struct run *r)
+{
+	return loop_now(r->w->op->loop).ms - r->made.ms < PLAN_LASTS_MS;
+}
+
 static bool may_write(const struct controller *op)
 {
 	return op->leads && (!op->options.may_write || op->options.may_write(op->options.may_write_arg));
@@ -258,7 +265,7 @@ void run_cancel(struct work *w)
 
 void run_send(struct run *r)
 {
-	if (r->next < r->n_writes && !may_write(r->w->op)) {
+	if (r->next < r->n_writes && !(may_write(r->w->op) && is_fresh(r))) {
 		r->failed = true;
 	} else if (r->next < r->n_writes) {
 		r->call = kube_client_call(r->w->op->client, &r->writes[r->next].rq, on_written, r);

@@ -25,6 +25,7 @@ struct run {
 	struct plan_event *events;
 	size_t n_events;
 	bool failed;
+	struct mono made;
 	bool has_service_turn; /* creates a Service */
 };
 

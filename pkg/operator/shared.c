@@ -6,7 +6,7 @@ static void call(void *arg, const char *endpoint)
 	struct controller *op = arg;
 
 	queue_add(op->queue, endpoint, QUEUE_FRESH);
-	loop_timer_arm(op->pump, 0);
+	pump_in(op, 0);
 }
 
 void shared_init(struct controller *op)

@@ -223,9 +223,9 @@ static void check_deployment_write(struct check *k, const struct api_request *r)
 	const struct api_object *o = e ? check_document(k, e) : NULL;
 
 	if (str_eq(r->method, "DELETE") && str_eq(r->name, k->deleted.name) &&
-	    (k->deleted.replicas > 0 || k->deleted.pods > 0))
-		check_break(k, "a Deployment in use was deleted", "%s: %" PRId32 " asked, %" PRId32 " there", r->name,
-		            k->deleted.replicas, k->deleted.pods);
+	    (k->deleted.replicas > 0 || k->deleted.ready > 0))
+		check_break(k, "a Deployment in use was deleted", "%s: %" PRId32 " asked, %" PRId32 " Ready", r->name,
+		            k->deleted.replicas, k->deleted.ready);
 	if (!o || !str_eq(owner_uid(d), o->uid) || !r->name[0])
 		return;
 	if (raises(r))
@@ -272,9 +272,9 @@ static void deployment_changed(struct check *k, enum api_change change, struct a
 		return;
 	str_copy(k->deleted.name, sizeof(k->deleted.name), o->name);
 	k->deleted.replicas = replicas_of(o);
-	k->deleted.pods = cluster_instances(k->cluster, label(o, LABEL_ENDPOINT), label(o, LABEL_POOL),
-	                                    label(o, LABEL_REVISION))
-	                      .pods;
+	k->deleted.ready = cluster_instances(k->cluster, label(o, LABEL_ENDPOINT), label(o, LABEL_POOL),
+	                                     label(o, LABEL_REVISION))
+	                       .ready;
 }
 
 static void room_made(struct check *k, const char *type)

@@ -4,6 +4,7 @@
 #include "sim/check_internal.h"
 
 #define QUIET_MS (60 * MS_PER_S)
+#define PATIENCE_MS (30 * MS_PER_S)
 
 static const char *text_at(const json_t *o)
 {
@@ -27,14 +28,33 @@ static size_t type_of(const struct check *k, const json_t *pool)
 	return i;
 }
 
-/* So many more could run in the pool. */
+/* So many more could run in the pool. Where nodes are provided, a window that is shorter than their boot never gets one. */
 static int32_t room_in(const struct check *k, const struct check_endpoint *e, const json_t *pool,
                        int32_t there)
 {
+	const struct cluster_type *t = &k->story->types[type_of(k, pool)];
 	int32_t room = cluster_room(k->cluster, type_of(k, pool), e->story->gpus);
 	int32_t cap = json_at(pool, "maxInstanceCount") ? number_at(pool, "maxInstanceCount") - there : INT32_MAX;
 
+	if (k->story->nodes != CLUSTER_FIXED && e->story->window_ms < 2 * t->boot_ms + PATIENCE_MS)
+		return 0;
 	return room < cap ? room : cap;
+}
+
+static int32_t bound_in(const struct check *k, const struct check_endpoint *e, const char *pool)
+{
+	return cluster_instances(k->cluster, e->story->name, pool, NULL).bound;
+}
+
+static bool any_has_room(const struct check *k, const struct check_endpoint *e, const json_t *pools)
+{
+	const json_t *pool;
+	size_t i;
+
+	json_array_foreach(pools, i, pool)
+		if (room_in(k, e, pool, bound_in(k, e, text_at(json_at(pool, "instanceType")))) > 0)
+			return true;
+	return false;
 }
 
 static void check_pool(struct check *k, const struct check_endpoint *e, const struct api_object *o,
@@ -68,14 +88,13 @@ static void check_mix(struct check *k, const struct check_endpoint *e, const jso
 		return;
 	json_array_foreach(pools, i, pool) {
 		const char *name = text_at(json_at(pool, "instanceType"));
-		int32_t there = cluster_instances(k->cluster, e->story->name, name, NULL).bound;
 
-		if (room_in(k, e, pool, there) > 0 && number_at(pool, "priority") < best_with_room)
+		if (room_in(k, e, pool, bound_in(k, e, name)) > 0 && number_at(pool, "priority") < best_with_room)
 			best_with_room = number_at(pool, "priority");
 	}
 	json_array_foreach(pools, i, pool) {
 		const char *name = text_at(json_at(pool, "instanceType"));
-		int32_t there = cluster_instances(k->cluster, e->story->name, name, NULL).bound;
+		int32_t there = bound_in(k, e, name);
 
 		if (there > number_at(pool, "minInstanceCount") && number_at(pool, "priority") > best_with_room)
 			check_break(k, "the fleet did not move back",
@@ -85,7 +104,7 @@ static void check_mix(struct check *k, const struct check_endpoint *e, const jso
 }
 
 static void check_told(struct check *k, const struct check_endpoint *e, const struct api_object *o,
-                       struct cluster_count c, int32_t desired)
+                       struct cluster_count c, int32_t desired, bool updated)
 {
 	const json_t *status = json_at(o->doc, "status"), *pool;
 	size_t i;
@@ -98,62 +117,68 @@ static void check_told(struct check *k, const struct check_endpoint *e, const st
 		            "endpoint %s: it says %d wanted and %d Ready, true are %" PRId32 " and %" PRId32,
 		            e->story->name, number_at(status, "desiredInstanceCount"),
 		            number_at(status, "currentInstanceCount"), desired, c.ready);
-	if (desired > 0 && c.ready >= desired && !str_eq(text_at(json_at(status, "phase")), "InService"))
+	if (!updated && desired > 0 && c.ready >= desired &&
+	    !str_eq(text_at(json_at(status, "phase")), "InService"))
 		check_break(k, "the status is not true", "endpoint %s: all serve, and it says %s", e->story->name,
 		            text_at(json_at(status, "phase")));
 	json_array_foreach(json_at(status, "instancePools"), i, pool) {
 		const char *name = text_at(json_at(pool, "name"));
 		struct cluster_count in_pool = cluster_instances(k->cluster, e->story->name, name, NULL);
 
-		if (number_at(pool, "currentInstanceCount") != in_pool.ready)
+		/* Of an update each pool tells the new ones alone. */
+		if (!updated && number_at(pool, "currentInstanceCount") != in_pool.ready)
 			check_break(k, "the status is not true",
 			            "endpoint %s, pool %s: it says %d Ready, true are %" PRId32, e->story->name, name,
 			            number_at(pool, "currentInstanceCount"), in_pool.ready);
 	}
 }
 
-static void check_endpoint_at_rest(struct check *k, const struct check_endpoint *e,
+/* True: all that is wanted serves, and nothing else is there. */
+static bool check_endpoint_at_rest(struct check *k, const struct check_endpoint *e,
                                    const struct api_object *o)
 {
 	struct cluster_count c = cluster_instances(k->cluster, e->story->name, NULL, NULL);
 	const json_t *pools = json_at(o->doc, "spec", "instancePools"), *pool;
+	size_t deployments = check_asked(k, o->uid, NULL, -1).deployments;
 	int32_t desired = check_desired(o);
-	bool whole = c.ready == desired && c.pods == desired;
+	bool served = c.ready == desired && c.pods == desired, updated = deployments != json_array_size(pools);
 	size_t i;
 
 	if (c.ready > desired)
 		check_break(k, "more serve than wanted", "endpoint %s: %" PRId32 " Ready, %" PRId32 " wanted",
 		            e->story->name, c.ready, desired);
+	if (served && updated && any_has_room(k, e, pools))
+		check_break(k, "an old Deployment is left", "endpoint %s: %zu, and %zu pools", e->story->name,
+		            deployments, json_array_size(pools));
 	json_array_foreach(pools, i, pool)
-		check_pool(k, e, o, pool, desired - c.ready, whole);
-	if (whole && check_asked(k, o->uid, NULL, -1).deployments != json_array_size(pools))
-		check_break(k, "an old Deployment is left", "endpoint %s: %zu of %zu pools", e->story->name,
-		            check_asked(k, o->uid, NULL, -1).deployments, json_array_size(pools));
+		check_pool(k, e, o, pool, desired - c.ready, served && !updated);
 	check_mix(k, e, pools);
-	check_told(k, e, o, c, desired);
+	check_told(k, e, o, c, desired, updated);
 	if (!api_find(k->api, API_SERVICE, CHECK_NS, e->story->name) ||
 	    !api_find(k->api, API_BUDGET, CHECK_NS, e->story->name))
 		check_break(k, "no Service or no PodDisruptionBudget", "endpoint %s", e->story->name);
-	if (whole && !e->story->rebalance_active && check_now(k) - k->last_write_ms < QUIET_MS)
-		check_break(k, "not quiet at rest",
-		            "all are Ready, and %" PRId64 " ms before the end something was written",
-		            check_now(k) - k->last_write_ms);
+	return served && !updated && !e->story->rebalance_active;
 }
 
-static void check_left(struct check *k, const struct check_endpoint *e)
+static bool check_left(struct check *k, const struct check_endpoint *e)
 {
 	if (cluster_instances(k->cluster, e->story->name, NULL, NULL).pods > 0)
 		check_break(k, "instances of a deleted endpoint are left", "endpoint %s", e->story->name);
+	return true;
 }
 
 void check_end(struct check *k)
 {
+	bool quiet = true;
+
 	for (size_t i = 0; i < k->story->n_endpoints; i++) {
 		const struct api_object *o = check_document(k, &k->endpoints[i]);
 
-		if (o)
-			check_endpoint_at_rest(k, &k->endpoints[i], o);
-		else
-			check_left(k, &k->endpoints[i]);
+		if (!(o ? check_endpoint_at_rest(k, &k->endpoints[i], o) : check_left(k, &k->endpoints[i])))
+			quiet = false;
 	}
+	if (quiet && check_now(k) - k->last_write_ms < QUIET_MS)
+		check_break(k, "not quiet at rest",
+		            "all are Ready, and %" PRId64 " ms before the end something was written",
+		            check_now(k) - k->last_write_ms);
 }

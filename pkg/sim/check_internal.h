@@ -39,7 +39,7 @@ struct check {
 	int64_t last_write_ms;
 	struct { /* the Deployment that was deleted last */
 		char name[256];
-		int32_t replicas, pods;
+		int32_t replicas, ready;
 	} deleted;
 };
 
