@@ -266,6 +266,8 @@ static void end_pause(void *arg)
 
 void cluster_pause(struct cluster *c, int64_t until_ms)
 {
+	if (until_ms <= c->paused_until_ms)
+		return;
 	c->paused_until_ms = until_ms;
 	task_after(&c->resume, until_ms - cluster_now(c), end_pause);
 }
@@ -328,21 +330,19 @@ struct cluster_count cluster_instances(const struct cluster *c, const char *endp
 int32_t cluster_room(const struct cluster *c, size_t type, int32_t gpus)
 {
 	const struct type_state *t = &c->types[type];
+	int32_t to_buy = c->nodes_from == CLUSTER_FIXED ? 0 : t->stock - provider_living(c, type);
+	int32_t room = 0, empty = to_buy > 0 ? to_buy : 0;
 	const struct cluster_node *n;
-	int32_t room = 0;
+	const struct order *o;
 
 	TAILQ_FOREACH(n, &c->nodes, link)
-	if (n->type == type)
+	{
+		if (n->type != type)
+			continue;
 		room += node_free_gpus(n) / gpus;
-	if (c->nodes_from == CLUSTER_FIXED)
-		return room;
-	/* Those that boot are not usable yet, but nothing has to be bought for them. */
-	int32_t buyable = t->stock - provider_living(c, type);
-	int32_t coming = 0;
-	const struct order *o;
+		empty += n->boot != BOOT_DONE && !n->doomed;
+	}
 	TAILQ_FOREACH(o, &c->orders, link)
-	coming += o->type == type && o->comes;
-	TAILQ_FOREACH(n, &c->nodes, link)
-	coming += n->type == type && n->boot != BOOT_DONE && !n->doomed;
-	return room + ((buyable > 0 ? buyable : 0) + coming) * (t->spec->gpus / gpus);
+	empty += o->type == type && o->comes;
+	return room + empty * (t->spec->gpus / gpus);
 }

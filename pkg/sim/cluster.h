@@ -27,7 +27,7 @@ struct cluster_type {
 
 struct cluster *cluster_new(struct api *a, enum cluster_nodes nodes, const struct cluster_type *types,
                             size_t n_types);
-void cluster_free(struct cluster *c); /* NULL is fine */
+void cluster_free(struct cluster *c); /* before the API server. NULL is fine */
 
 /* ---- what happens to it (the acts of a story); `type` is an index, `nth` one of its living nodes (modulo their number),
  * false: there is none, nothing happens ---- */
@@ -55,14 +55,14 @@ void cluster_quota(struct cluster *c, int32_t pods);
 /* The ReplicaSet controller, the scheduler and the kubelets do nothing until then (a control plane in trouble). */
 void cluster_pause(struct cluster *c, int64_t until_ms);
 /* Everything above that lasts is over: nodes heard again and schedulable, devices back, starts succeed, no quota, no
- * strangers. What is gone stays gone. */
+ * strangers, no pause. Instances that failed start anew. What is gone stays gone, and doomed nodes go now. */
 void cluster_heal(struct cluster *c);
 
 /* ---- what is true, for the checks; of one endpoint ("ns" is always "default") ---- */
 
 struct cluster_count {
-	int32_t pods; /* alive and not leaving */
-	int32_t bound, ready;
+	int32_t pods;         /* alive and not leaving */
+	int32_t bound, ready; /* ready: as the API says, which may be late */
 	int32_t leaving;
 	int32_t lost;   /* of bound: on a node that is silent, doomed or gone */
 	int32_t failed; /* of bound: will not get Ready */
@@ -70,8 +70,8 @@ struct cluster_count {
 /* pool NULL: all; revision NULL: all. */
 struct cluster_count cluster_instances(const struct cluster *c, const char *endpoint, const char *pool,
                                        const char *revision);
-/* GPUs free now on usable nodes of the type, and how many instances of so many GPUs would still fit there, nodes that can be
- * bought included. */
+/* How many instances of so many GPUs would still fit: on the type's usable nodes (GPUs of what ends are taken), on those that
+ * are coming up, and on those that can be bought. */
 int32_t cluster_room(const struct cluster *c, size_t type, int32_t gpus);
 
 /* Called right before the ReplicaSet controller ends an instance because its Deployment's count was lowered. */

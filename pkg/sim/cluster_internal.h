@@ -43,7 +43,8 @@ struct workload {
 	uint64_t chance;
 	int32_t seen_replicas; /* of the object, when it was last looked at */
 	bool seen;
-	uint32_t n_pods, n_syncs, n_refused; /* ever; ever; in a row */
+	uint32_t n_pods, n_syncs, n_reports; /* ever */
+	uint32_t n_refused;                  /* in a row */
 	struct task sync, report;
 	TAILQ_ENTRY(workload) link;
 };
@@ -216,7 +217,6 @@ static inline bool pod_is_silent(const struct cluster_pod *p)
 
 /* ---- nodes ---- */
 
-/* name: the caller's. created_ms: since the timeline began. */
 struct cluster_node *node_new(struct cluster *c, size_t type, const char *name, enum boot boot,
                               int64_t boot_ms);
 void node_name(struct cluster *c, size_t type, char buf[static CLUSTER_NAME_SIZE]);

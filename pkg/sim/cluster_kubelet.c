@@ -68,7 +68,8 @@ static json_t *state_of(struct cluster_pod *p, json_t *status)
 {
 	static const char *const image_words[] = {"ErrImagePull", "ImagePullBackOff"};
 	bool image = p->stage == STAGE_FAILING && p->failure == CLUSTER_IMAGE;
-	bool crash = p->stage == STAGE_FAILING && p->failure == CLUSTER_CRASH;
+	bool crashed = p->failure == CLUSTER_CRASH && p->n_crashes > 0;
+	bool crash = p->stage == STAGE_FAILING && crashed;
 	const char *reason = image                        ? image_words[(p->n_crashes + 1) % 2]
 	                     : crash                      ? "CrashLoopBackOff"
 	                     : p->stage == STAGE_CREATING ? "ContainerCreating"
@@ -76,7 +77,7 @@ static json_t *state_of(struct cluster_pod *p, json_t *status)
 	json_t *state = json_must(json_object());
 	json_t *last = json_child(status, "lastState");
 
-	if (crash) {
+	if (crashed) {
 		json_t *ended = json_child(last, "terminated");
 		json_put_int(ended, "exitCode", 1);
 		json_put_str(ended, "reason", "Error");

@@ -4,6 +4,7 @@
 #include "sim/cluster_internal.h"
 
 #define SAY_AGAIN_MS INT64_C(300000)
+#define WANTED_MS 10000
 
 void provider_start(struct cluster *c)
 {
@@ -75,6 +76,16 @@ static void remove_node(void *arg)
 	node_remove(arg);
 }
 
+/* Somebody who was refused could be here before long: such a node is not idle. */
+static bool is_wanted(const struct cluster_node *n)
+{
+	const struct cluster_pod *p;
+	TAILQ_FOREACH(p, &n->cluster->pods, link)
+	if (p->refused && !p->leaving && p->type == (int)n->type && p->gpus <= node_free_gpus(n))
+		return true;
+	return false;
+}
+
 static void idle(void *arg)
 {
 	struct cluster_node *n = arg;
@@ -83,6 +94,10 @@ static void idle(void *arg)
 
 	if (n->n_pods > 0 || n->boot != BOOT_DONE || n->doomed || n->silence != SILENCE_NONE || n->removing)
 		return;
+	if (is_wanted(n)) {
+		task_after(&n->idle, WANTED_MS, idle);
+		return;
+	}
 	n->removing = true;
 	if (karpenter)
 		json_put_time(json_child(n->object->doc, "metadata"), "deletionTimestamp",

@@ -242,19 +242,17 @@ static void retry(void *arg)
 	sync_pods(arg);
 }
 
-static int64_t delay_of(struct workload *w, const char *purpose)
+static int64_t delay_of(const struct workload *w, const char *purpose, uint32_t nth)
 {
-	uint32_t nth = w->n_syncs++;
-	return cluster_chance(w->chance, purpose, nth, 0, 24) == 0
-	           ? cluster_chance(w->chance, "slow", nth, 2000, 5000)
-	           : cluster_chance(w->chance, "quick", nth, 5, 400);
+	bool slow = cluster_chance(w->chance, "slow", nth, 0, 24) == 0;
+	return cluster_chance(w->chance, purpose, nth, slow ? 2000 : 5, slow ? 5000 : 400);
 }
 
 static void plan_sync(struct workload *w)
 {
 	/* A back-off is cut short, as by any event about the ReplicaSet. */
 	if (!task_is_planned(&w->sync) || w->n_refused > 0)
-		task_after(&w->sync, delay_of(w, "sync"), retry);
+		task_after(&w->sync, delay_of(w, "sync", w->n_syncs++), retry);
 }
 
 static void put_count(json_t *status, const char *key, int32_t n)
@@ -292,6 +290,12 @@ static void report(void *arg)
 		api_update(w->cluster->api, w->object);
 }
 
+static void plan_report(struct workload *w)
+{
+	if (!task_is_planned(&w->report))
+		task_after(&w->report, delay_of(w, "report", w->n_reports++), report);
+}
+
 void workload_pod_changed(struct workload *w)
 {
 	const struct cluster_pod *p;
@@ -303,8 +307,7 @@ void workload_pod_changed(struct workload *w)
 	active += is_active(p, w);
 	if (active != replicas_of(w))
 		plan_sync(w);
-	if (!task_is_planned(&w->report))
-		task_after(&w->report, delay_of(w, "report"), report);
+	plan_report(w);
 }
 
 /* Of a Deployment that is gone. */
@@ -375,6 +378,5 @@ void workload_seen(struct cluster *c, struct api_object *o, enum api_change chan
 	w->seen = true;
 	w->seen_replicas = replicas;
 	plan_sync(w);
-	if (!task_is_planned(&w->report))
-		task_after(&w->report, delay_of(w, "report"), report);
+	plan_report(w);
 }
