@@ -224,7 +224,10 @@ void node_free(struct cluster_node *n);
 void node_remove(struct cluster_node *n); /* the object too; its pods are garbage */
 /* Says what is true of it, or believed. */
 void node_show(struct cluster_node *n);
-/* GPUs that the scheduler may give away: none on nodes that take nothing. */
+/* What its object says: a taint that no instance tolerates; GPUs that can be allocated, whoever has them. */
+bool node_says_taint(const struct cluster_node *n);
+int32_t node_says_gpus(const struct cluster_node *n);
+/* GPUs that are left in truth: none on nodes that take nothing. */
 int32_t node_free_gpus(const struct cluster_node *n);
 void node_use(struct cluster_node *n, int32_t gpus); /* a pod comes; negative: goes */
 void node_heal(struct cluster_node *n);

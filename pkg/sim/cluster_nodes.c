@@ -33,6 +33,16 @@ static bool is_unknown(const struct cluster_node *n)
 	return n->silence >= SILENCE_UNKNOWN;
 }
 
+bool node_says_taint(const struct cluster_node *n)
+{
+	return is_unknown(n) || n->boot == BOOT_STARTING || n->cordoned || n->doomed || n->removing;
+}
+
+int32_t node_says_gpus(const struct cluster_node *n)
+{
+	return n->boot == BOOT_DONE && !n->emptied ? n->cluster->types[n->type].spec->gpus : 0;
+}
+
 static json_t *taints_of(const struct cluster_node *n)
 {
 	enum cluster_nodes from = n->cluster->nodes_from;
@@ -82,7 +92,7 @@ static void fill(struct cluster_node *n, json_t *doc)
 	else
 		json_object_del(spec, "unschedulable");
 	put_resources(status, "capacity", n->emptied && n->forgets_devices ? 0 : gpus);
-	put_resources(status, "allocatable", n->emptied ? 0 : gpus);
+	put_resources(status, "allocatable", gpus < 0 ? gpus : node_says_gpus(n));
 	if (n->boot == BOOT_DONE)
 		json_put_str(json_child(json_child(doc, "metadata"), "labels"), CLUSTER_GPU ".present", "true");
 	if (is_unknown(n))
@@ -104,11 +114,8 @@ void node_show(struct cluster_node *n)
 
 int32_t node_free_gpus(const struct cluster_node *n)
 {
-	if (n->boot != BOOT_DONE || n->silence != SILENCE_NONE || n->cordoned || n->emptied || n->doomed ||
-	    n->removing)
-		return 0;
-	int32_t left = n->cluster->types[n->type].spec->gpus - n->used;
-	return left > 0 ? left : 0;
+	int32_t left = node_says_gpus(n) - n->used;
+	return left > 0 && !node_says_taint(n) && n->silence == SILENCE_NONE ? left : 0;
 }
 
 void node_use(struct cluster_node *n, int32_t gpus)

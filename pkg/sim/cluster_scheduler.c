@@ -1,5 +1,4 @@
 /* The scheduler: one pod at a time. One that finds no node waits for something to change, and for its back-off. */
-#include "api/names.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "sim/cluster_internal.h"
@@ -16,33 +15,17 @@ enum refusal {
 	REFUSAL_COUNT,
 };
 
-/* Every instance tolerates the taint of GPUs, and no other. */
-static bool is_tainted(const struct cluster_node *n)
+/* GPUs of pods that end are taken. */
+static int32_t free_gpus(const struct cluster_node *n)
 {
-	json_t *taint, *list = json_at(n->object->doc, "spec", "taints", NULL);
-	size_t i;
-	json_array_foreach(list, i, taint) {
-		if (!str_eq(json_string_value(json_object_get(taint, "key")), GPU_TAINT_KEY))
-			return true;
-	}
-	return false;
-}
-
-/* GPUs as the object has them: those of pods that end are taken. */
-static int64_t free_gpus(const struct cluster_node *n)
-{
-	const char *text = json_string_value(json_at(n->object->doc, "status", "allocatable", CLUSTER_GPU, NULL));
-	int64_t all = 0;
-	if (text)
-		slice_to_i64(slice_from(text), &all, NULL);
-	return all - n->used;
+	return node_says_gpus(n) - n->used;
 }
 
 static enum refusal filter(const struct cluster_pod *p, const struct cluster_node *n)
 {
-	if (json_is_true(json_at(n->object->doc, "spec", "unschedulable", NULL)))
+	if (n->cordoned)
 		return REFUSAL_CORDON;
-	if (is_tainted(n))
+	if (node_says_taint(n))
 		return REFUSAL_TAINT;
 	if (p->type != (int)n->type)
 		return REFUSAL_TYPE;
@@ -58,7 +41,7 @@ static int compare_text(const void *a, const void *b)
 static void add_histogram(struct buf *out, size_t n_nodes, const int32_t *counts, const char *const *words,
                           size_t n_words)
 {
-	char *entries[REFUSAL_COUNT];
+	char *entries[REFUSAL_COUNT] = {0};
 	size_t n = 0;
 
 	for (size_t i = 0; i < n_words; i++)
@@ -145,7 +128,7 @@ static void try_pod(struct cluster_pod *p)
 		counts[r]++;
 		if (r != REFUSAL_NONE)
 			continue;
-		int64_t score = free_gpus(n) * 1000 + cluster_chance(p->chance, n->object->name, 0, 0, 999);
+		int64_t score = (int64_t)free_gpus(n) * 1000 + cluster_chance(p->chance, n->object->name, 0, 0, 999);
 		if (score > best_score) {
 			best_score = score;
 			best = n;

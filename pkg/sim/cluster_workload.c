@@ -203,7 +203,7 @@ static int compare_victims(const void *x, const void *y)
 static void end_pods(struct workload *w, int32_t n)
 {
 	struct cluster *c = w->cluster;
-	struct victim victims[MAX_VICTIMS];
+	struct victim victims[MAX_VICTIMS] = {0};
 	size_t n_victims = 0;
 	struct cluster_pod *p;
 	struct wall now = timeline_wall(c->timeline);
