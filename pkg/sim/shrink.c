@@ -189,6 +189,7 @@ static void plain_endpoint(struct shrink *k, struct story *s, struct story_endpo
 		if (e->count == before)
 			break;
 	}
+	TRY(k, s, e->gpus, 1);
 	TRY(k, s, e->rebalance_active, false);
 	TRY(k, s, e->lends, false);
 	TRY(k, s, e->max_retry_ms, e->retry_ms);
@@ -200,6 +201,16 @@ static void plain_endpoint(struct shrink *k, struct story *s, struct story_endpo
 	}
 }
 
+static int32_t most_gpus(const struct story *s)
+{
+	int32_t most = 1;
+
+	for (size_t i = 0; i < s->n_endpoints; i++)
+		if (s->endpoints[i].gpus > most)
+			most = s->endpoints[i].gpus;
+	return most;
+}
+
 static void plain_type(struct shrink *k, struct story *s, struct cluster_type *t)
 {
 	while (t->nodes > 0) {
@@ -209,7 +220,7 @@ static void plain_type(struct shrink *k, struct story *s, struct cluster_type *t
 		if (t->nodes == before)
 			break;
 	}
-	TRY(k, s, t->gpus, 1);
+	TRY(k, s, t->gpus, most_gpus(s));
 	TRY(k, s, t->load_ms, 5 * MS_PER_S);
 	TRY(k, s, t->boot_ms, 30 * MS_PER_S);
 }
