@@ -16,7 +16,8 @@ struct wall {
 
 #define MS_PER_S INT64_C(1000)
 
-struct mono mono_now(void); /* CLOCK_MONOTONIC; for the outermost layers only, the pure parts get `now` (host.c) */
+struct mono mono_now(
+	void); /* CLOCK_MONOTONIC; for the outermost layers only, the pure parts get `now` (host.c) */
 struct wall wall_now(void); /* CLOCK_REALTIME; same */
 
 static inline bool wall_is_set(struct wall t)

@@ -115,7 +115,7 @@ struct controller {
 	struct informer *informers[KIND_COUNT];
 	struct watched watched[KIND_COUNT];
 	struct queue *queue;
-	struct loop_timer *pump;   /* takes from the queue; armed by pump_in() */
+	struct loop_timer *pump; /* takes from the queue; armed by pump_in() */
 	struct mono pump_due;
 	struct loop_timer *detect; /* looks for a node autoscaler */
 	struct loop_timer *tidy;   /* once nothing was written for a while */

@@ -103,27 +103,36 @@ static bool return_loan(struct planning *pl)
 	return false;
 }
 
-/* The best pool that can be asked and has worse ones that serve, once all has been well for a while: a fleet is never all
- * new at once. */
-void rebalance(struct planning *pl)
+/* The best pool that can be asked and has worse ones that serve. One that was tried in vain comes after those that were not
+ * since: else it would be tried for ever, and a second best with room never. */
+static struct pool_plan *pool_to_move_to(struct planning *pl, struct wall due)
 {
-	struct wall due;
+	struct pool_plan *best = NULL;
 
-	if (return_loan(pl) || !pl->e->spec.rebalance_active || !is_calm(pl))
-		return;
-	due = wall_add(pl->e->status.conditions[COND_RECONCILING].since, pl->e->spec.retry_after_ms);
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
 		if ((!pool_usable(p) && !p->held) || pool_room(p) <= 0 || !serves_below(pl, p))
 			continue;
 		p->would_move = p->held && pl->now.ms >= due.ms;
-		if (p->would_move)
-			continue;
-		if (pl->now.ms < due.ms)
-			p->moves_at = due;
-		else
-			move_to(p);
-		return;
+		if (!p->would_move && (!best || p->status.last_strike.ms < best->status.last_strike.ms))
+			best = p;
 	}
+	return best;
+}
+
+/* Once all has been well for a while: a fleet is never all new at once. */
+void rebalance(struct planning *pl)
+{
+	struct pool_plan *p;
+	struct wall due;
+
+	if (return_loan(pl) || !pl->e->spec.rebalance_active || !is_calm(pl))
+		return;
+	due = wall_add(pl->e->status.conditions[COND_RECONCILING].since, pl->e->spec.retry_after_ms);
+	p = pool_to_move_to(pl, due);
+	if (p && pl->now.ms < due.ms)
+		p->moves_at = due;
+	else if (p)
+		move_to(p);
 }

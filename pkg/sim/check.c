@@ -141,10 +141,17 @@ static void check_status(struct check *k, struct check_endpoint *e, const struct
 }
 
 /* Beyond what is wanted: what will not serve, what is on trial or borrowed, what is known to get a node. */
-static int32_t surge(const struct check *k, const struct cluster_count *c, int32_t desired)
+static int32_t surge(const struct check *k, const struct check_endpoint *e, const struct cluster_count *c,
+                     int32_t desired)
 {
-	return 1 + c->lost + (int32_t)k->story->n_types * (c->failed > 0 ? 1 : 0) +
-	       (k->story->nodes == CLUSTER_FIXED ? 0 : desired + 1);
+	int32_t surge = 1 + c->lost + (int32_t)k->story->n_types * (c->failed > 0 ? 1 : 0);
+
+	/* An autoscaler may have promised each pool all. */
+	if (k->story->nodes != CLUSTER_FIXED)
+		return surge + (int32_t)e->story->n_pools * desired;
+	for (size_t i = 0; i < k->story->n_types; i++)
+		surge += cluster_coming(k->cluster, i, e->story->gpus);
+	return surge;
 }
 
 /* Between two writes more may be asked: what is raised goes first. */
@@ -152,7 +159,7 @@ static void check_sum(struct check *k, struct check_endpoint *e, const struct ap
 {
 	struct cluster_count c = cluster_instances(k->cluster, e->story->name, NULL, NULL);
 	int32_t desired = check_most_desired(k, e), asked = check_asked(k, o->uid, NULL, -1).replicas;
-	int32_t most = (desired > c.bound ? desired : c.bound) + surge(k, &c, desired);
+	int32_t most = (desired > c.bound ? desired : c.bound) + surge(k, e, &c, desired);
 
 	if (asked > most && check_now(k) >= e->foreign_until_ms)
 		check_break(k, "more asked than wanted",
@@ -306,14 +313,14 @@ static void on_change(void *arg, enum api_change change, struct api_object *o)
 		check_sample_now(k, e);
 }
 
-static void on_end(void *arg, const char *endpoint, const char *pool, const char *revision, bool was_ready)
+static void on_end(void *arg, const char *endpoint, const char *pool, const char *revision, int64_t ready_ms)
 {
 	struct check *k = arg;
 	struct check_endpoint *e = check_endpoint_named(k, endpoint);
 
 	(void)revision;
-	if (e && was_ready)
-		check_ending(k, e, pool);
+	if (e && ready_ms >= 0)
+		check_ending(k, e, pool, ready_ms);
 }
 
 /* ---- the story ---- */
@@ -330,8 +337,8 @@ void check_act(struct check *k, const struct story_act *act)
 {
 	struct check_endpoint *e = act->subject < k->story->n_endpoints ? &k->endpoints[act->subject] : NULL;
 
-	if (act->type == ACT_FAIL_WATCH || act->type == ACT_DOWN || act->type == ACT_FREEZE ||
-	    act->type == ACT_PAUSE)
+	/* Nobody can tell that a watch is late. An outage, and that it was stopped, an operator has to notice. */
+	if (act->type == ACT_FAIL_WATCH || act->type == ACT_PAUSE)
 		blur(k, act->for_ms + VIEW_MS);
 	if (act->type == ACT_FOREIGN_SCALE && e)
 		e->foreign_until_ms = check_now(k) + FOREIGN_MS;

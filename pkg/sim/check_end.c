@@ -71,7 +71,8 @@ static void check_pool(struct check *k, const struct check_endpoint *e, const st
 	if (asked.deployments != 1 && whole)
 		check_break(k, "not one Deployment for a pool", "endpoint %s, pool %s: there are %zu", e->story->name,
 		            name, asked.deployments);
-	if (whole && asked.replicas != c.ready)
+	/* Active: one may be on trial. */
+	if (whole && !e->story->rebalance_active && asked.replicas != c.ready)
 		check_break(k, "asked and true differ at rest",
 		            "endpoint %s, pool %s: %" PRId32 " asked, %" PRId32 " Ready", e->story->name, name,
 		            asked.replicas, c.ready);
@@ -157,7 +158,9 @@ static bool check_endpoint_at_rest(struct check *k, const struct check_endpoint 
 	if (!api_find(k->api, API_SERVICE, CHECK_NS, e->story->name) ||
 	    !api_find(k->api, API_BUDGET, CHECK_NS, e->story->name))
 		check_break(k, "no Service or no PodDisruptionBudget", "endpoint %s", e->story->name);
-	return served && !updated && !e->story->rebalance_active;
+	/* What has only just come to rest may have something to say yet. */
+	return served && !updated && !e->story->rebalance_active &&
+	       check_now(k) - check_changed_ms(e) > 3 * QUIET_MS;
 }
 
 static bool check_left(struct check *k, const struct check_endpoint *e)

@@ -55,7 +55,10 @@ int32_t check_desired(const struct api_object *endpoint);
 
 /* check_ready.c */
 void check_sample_now(struct check *k, struct check_endpoint *e);
-void check_ending(struct check *k, struct check_endpoint *e, const char *pool);
+/* An instance that is Ready since then ends. */
+void check_ending(struct check *k, struct check_endpoint *e, const char *pool, int64_t ready_ms);
+/* When anything changed last. */
+int64_t check_changed_ms(const struct check_endpoint *e);
 /* The most that was wanted, and the most that was Ready, within the view. */
 int32_t check_most_desired(const struct check *k, const struct check_endpoint *e);
 

@@ -23,6 +23,11 @@ void check_sample_now(struct check *k, struct check_endpoint *e)
 	};
 }
 
+int64_t check_changed_ms(const struct check_endpoint *e)
+{
+	return e->n_samples ? sample_back(e, 0)->at_ms : 0;
+}
+
 /* Calls back for each sample that may be what was seen: all of the view, and the last before it. */
 static size_t samples_in_view(const struct check *k, const struct check_endpoint *e)
 {
@@ -49,7 +54,7 @@ static bool is_updated(const struct check *k, const struct api_object *endpoint)
 	       json_array_size(json_at(endpoint->doc, "spec", "instancePools"));
 }
 
-void check_ending(struct check *k, struct check_endpoint *e, const char *pool)
+void check_ending(struct check *k, struct check_endpoint *e, const char *pool, int64_t ready_ms)
 {
 	const struct api_object *o = check_document(k, e);
 	int32_t least = INT32_MAX, best = INT32_MIN;
@@ -65,6 +70,8 @@ void check_ending(struct check *k, struct check_endpoint *e, const char *pool)
 		best = ready > best ? ready : best;
 	}
 	e->ended++;
+	if (ready_ms > check_view_ms(k)) /* it may not have been seen yet */
+		return;
 	if (best - 1 < least - (is_updated(k, o) ? 1 : 0))
 		check_break(k, "a Ready instance was taken away",
 		            "endpoint %s, pool %s: of %d Ready ones at best one ends, and %d are wanted",

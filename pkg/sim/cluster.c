@@ -327,6 +327,16 @@ struct cluster_count cluster_instances(const struct cluster *c, const char *endp
 	return n;
 }
 
+int32_t cluster_coming(const struct cluster *c, size_t type, int32_t gpus)
+{
+	const struct cluster_node *n;
+	int32_t coming = 0;
+
+	TAILQ_FOREACH(n, &c->nodes, link)
+	coming += n->type == type && n->boot != BOOT_DONE && !n->doomed;
+	return coming * (c->types[type].spec->gpus / gpus);
+}
+
 int32_t cluster_room(const struct cluster *c, size_t type, int32_t gpus)
 {
 	const struct type_state *t = &c->types[type];

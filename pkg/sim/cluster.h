@@ -73,8 +73,11 @@ struct cluster_count cluster_instances(const struct cluster *c, const char *endp
 /* How many instances of so many GPUs would still fit: on the type's usable nodes (GPUs of what ends are taken), on those that
  * are coming up, and on those that can be bought. */
 int32_t cluster_room(const struct cluster *c, size_t type, int32_t gpus);
+/* ... and on nodes that are young and not usable yet. */
+int32_t cluster_coming(const struct cluster *c, size_t type, int32_t gpus);
 
-/* Called right before the ReplicaSet controller ends an instance because its Deployment's count was lowered. */
+/* Called right before the ReplicaSet controller ends an instance because its Deployment's count was lowered. ready_ms: since
+ * when it is Ready; -1: it is not. */
 typedef void cluster_end_fn(void *arg, const char *endpoint, const char *pool, const char *revision,
-                            bool was_ready);
+                            int64_t ready_ms);
 void cluster_on_end(struct cluster *c, cluster_end_fn *fn, void *arg);

@@ -73,7 +73,8 @@ struct cluster_pod {
 	enum stage stage;
 	struct cluster_node *node; /* NULL: not bound, or its node is gone */
 	bool bound, leaving;
-	bool says_ready; /* its condition */
+	bool says_ready;  /* its condition */
+	int64_t ready_ms; /* ... since then */
 	enum cluster_failure failure;
 	uint32_t n_crashes;
 	/* the scheduler's */

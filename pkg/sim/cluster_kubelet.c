@@ -108,6 +108,8 @@ static void set_ready(struct cluster_pod *p, bool ready)
 	                  ready ? NULL : "ContainersNotReady", NULL);
 	bool turned = ready != p->says_ready;
 	p->says_ready = ready;
+	if (turned && ready)
+		p->ready_ms = timeline_ms(p->cluster->timeline);
 	if (turned && p->workload)
 		workload_pod_changed(p->workload);
 }

@@ -215,7 +215,7 @@ static void end_pods(struct workload *w, int32_t n)
 	for (size_t i = 0; i < n_victims && i < (size_t)n; i++) {
 		p = victims[i].pod;
 		if (c->on_end)
-			c->on_end(c->on_end_arg, w->endpoint, w->pool, w->revision, p->says_ready);
+			c->on_end(c->on_end_arg, w->endpoint, w->pool, w->revision, p->says_ready ? p->ready_ms : -1);
 		pod_end(p);
 	}
 }
