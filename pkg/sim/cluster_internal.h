@@ -261,6 +261,6 @@ int fit_place(struct fit *f, int32_t gpus);
 /* One that is new. */
 void fit_add(struct fit *f, struct order *o, int32_t gpus);
 
-void autoscaler_run(void *cluster);
+void autoscaler_run(void *arg);
 void autoscaler_start(struct cluster *c);
-void karpenter_run(void *cluster);
+void karpenter_run(void *arg); /* the cluster */

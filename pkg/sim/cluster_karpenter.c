@@ -59,9 +59,8 @@ static void add_pool_error(struct buf *out, const struct cluster_pod *p, const s
 }
 
 /* Of a NodePool whose only instance type is known to be out of stock nothing may be said at all. */
-static void say_failed(struct cluster_pod *p)
+static void say_failed(const struct cluster *c, struct cluster_pod *p)
 {
-	struct cluster *c = p->cluster;
 	CLEANUP_BUF struct buf errors;
 
 	buf_init(&errors, 8192);
@@ -77,16 +76,16 @@ static void say_failed(struct cluster_pod *p)
 	provider_says(p, "Warning", "FailedScheduling", message);
 }
 
-static void look_at_pod(struct fit *f, struct cluster_pod *p)
+static void look_at_pod(struct cluster *c, struct fit *fits, struct cluster_pod *p)
 {
-	struct cluster *c = p->cluster;
 	size_t type = (size_t)p->type;
 	const struct type_state *t = p->type < 0 ? NULL : &c->types[type];
 
 	if (!t || t->spec->gpus < p->gpus) {
-		say_failed(p);
+		say_failed(c, p);
 		return;
 	}
+	struct fit *f = &fits[type];
 	int at = fit_place(f, p->gpus);
 	if (at < 0 && cluster_now(c) >= t->out_until_ms && f->n < FIT_MAX) {
 		struct order *o = provider_order(c, type);
@@ -97,24 +96,24 @@ static void look_at_pod(struct fit *f, struct cluster_pod *p)
 	if (at >= 0)
 		nominate(p, f->order[at], f->name[at]);
 	else
-		say_failed(p);
+		say_failed(c, p);
 }
 
 void karpenter_run(void *arg)
 {
 	struct cluster *c = arg;
 	struct cluster_pod *p;
-	struct fit fit[CLUSTER_MAX_TYPES];
+	struct fit fits[CLUSTER_MAX_TYPES];
 	bool any = false;
 
 	for (size_t i = 0; i < c->n_types; i++)
-		fit_init(&fit[i], c, i);
+		fit_init(&fits[i], c, i);
 	TAILQ_FOREACH(p, &c->pods, link)
 	{
 		if (!p->refused || p->leaving)
 			continue;
 		any = true;
-		look_at_pod(p->type < 0 ? NULL : &fit[p->type], p);
+		look_at_pod(c, fits, p);
 	}
 	if (any)
 		task_after(&c->provider, AGAIN_MS, karpenter_run);

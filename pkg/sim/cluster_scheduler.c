@@ -72,7 +72,7 @@ static void add_verdict(struct buf *out, const int32_t *counts)
 	for (size_t i = 0; i < REFUSAL_FULL; i++)
 		unhelpful += counts[i];
 	int32_t preemption[] = {counts[REFUSAL_FULL], unhelpful};
-	size_t n_nodes = (size_t)(unhelpful + counts[REFUSAL_FULL]);
+	size_t n_nodes = (size_t)unhelpful + (size_t)counts[REFUSAL_FULL];
 
 	if (n_nodes == 0) {
 		buf_add_str(out, "no nodes available to schedule pods");

@@ -119,10 +119,10 @@ static void create_pods(struct workload *w, int32_t n)
 struct victim {
 	struct cluster_pod *pod;
 	const char *uid;
-	int phase; /* Pending before Unknown before Running */
 	int64_t cost;
+	int64_t ready, created; /* for how long, ms */
+	int phase;              /* Pending before Unknown before Running */
 	int32_t doubled;        /* pods of this Deployment on its node */
-	int64_t ready, created; /* for how long, ms; 0: since this moment */
 	uint32_t restarts;
 };
 
