@@ -12,9 +12,9 @@ static const char help[] =
 	"       instancepool-sim [--tell] [--shrink] --story FILE...\n"
 	"\n"
 	"Plays stories: the operator as it is, in virtual time, with a virtual API server and cluster, while "
-    "nodes go,\n"
+	"nodes go,\n"
 	"requests are lost and processes die. A story is made from a seed, or read from a FILE "
-    "(tests/golden/sim). It\n"
+	"(tests/golden/sim). It\n"
 	"goes the same way each time.\n"
 	"\n"
 	"  --seeds N      how many stories; default 1000\n"
@@ -28,7 +28,7 @@ static const char help[] =
 	"  --help\n"
 	"\n"
 	"Ends with a line of JSON: {\"seeds\":N,\"violations\":N,\"seconds\":S}; seeds is the number of "
-    "stories.\n"
+	"stories.\n"
 	"Exit status: 0; 1 if a rule was broken; 2 if a flag or a FILE is wrong.\n";
 
 enum flag { SEEDS = 256, FIRST, JOBS, STORY, TELL, SHRINK, NO_SHRINK, LOG, HELP };

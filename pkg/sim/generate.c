@@ -65,7 +65,7 @@ static void make_types(struct chance *c, struct story *s)
 static void make_pools(struct chance *c, const struct story *s, struct story_endpoint *e)
 {
 	static const int weights[] = {2, 5, 3, 1};
-	size_t order[CLUSTER_MAX_TYPES], wanted = 1 + draw(c, weights, ARRAY_LEN(weights));
+	size_t order[CLUSTER_MAX_TYPES] = {0}, wanted = 1 + draw(c, weights, ARRAY_LEN(weights));
 
 	for (size_t i = 0; i < s->n_types; i++)
 		order[i] = i;

@@ -7,30 +7,30 @@
 
 #define TYPE(member) offsetof(struct cluster_type, member)
 static const struct option of_type[] = {
-	{"gpus", OPTION_NUMBER, TYPE(gpus), 1, 16, true},
-	{"nodes", OPTION_NUMBER, TYPE(nodes), 0, 100, true},
-	{"stock", OPTION_NUMBER, TYPE(stock), 0, 100, false},
-	{"boot", OPTION_TIME, TYPE(boot_ms), 0, HOUR_MS, true},
-	{"load", OPTION_TIME, TYPE(load_ms), 0, HOUR_MS, true},
+	{"gpus", OPTION_NUMBER, true, TYPE(gpus), 1, 16},
+	{"nodes", OPTION_NUMBER, true, TYPE(nodes), 0, 100},
+	{"stock", OPTION_NUMBER, false, TYPE(stock), 0, 100},
+	{"boot", OPTION_TIME, true, TYPE(boot_ms), 0, HOUR_MS},
+	{"load", OPTION_TIME, true, TYPE(load_ms), 0, HOUR_MS},
 };
 
 #define ENDPOINT(member) offsetof(struct story_endpoint, member)
 static const struct option of_endpoint[] = {
-	{"count", OPTION_NUMBER, ENDPOINT(count), 0, 100, true},
-	{"gpus", OPTION_NUMBER, ENDPOINT(gpus), 1, 16, true},
-	{"window", OPTION_SECONDS, ENDPOINT(window_ms), 0, HOUR_MS, true},
-	{"retry", OPTION_SECONDS, ENDPOINT(retry_ms), 10 * MS_PER_S, HOUR_MS, true},
-	{"max-retry", OPTION_SECONDS, ENDPOINT(max_retry_ms), 10 * MS_PER_S, HOUR_MS, true},
-	{"startup", OPTION_SECONDS, ENDPOINT(startup_ms), 60 * MS_PER_S, HOUR_MS, true},
-	{"rebalance", OPTION_CHOICE, ENDPOINT(rebalance_active), .words = {"Passive", "Active"}},
-	{"on-failure", OPTION_CHOICE, ENDPOINT(lends), .words = {"Hold", "Lend"}},
+	{"count", OPTION_NUMBER, true, ENDPOINT(count), 0, 100},
+	{"gpus", OPTION_NUMBER, true, ENDPOINT(gpus), 1, 16},
+	{"window", OPTION_SECONDS, true, ENDPOINT(window_ms), 0, HOUR_MS},
+	{"retry", OPTION_SECONDS, true, ENDPOINT(retry_ms), 10 * MS_PER_S, HOUR_MS},
+	{"max-retry", OPTION_SECONDS, true, ENDPOINT(max_retry_ms), 10 * MS_PER_S, HOUR_MS},
+	{"startup", OPTION_SECONDS, true, ENDPOINT(startup_ms), 60 * MS_PER_S, HOUR_MS},
+	{"rebalance", OPTION_CHOICE, false, ENDPOINT(rebalance_active), .words = {"Passive", "Active"}},
+	{"on-failure", OPTION_CHOICE, false, ENDPOINT(lends), .words = {"Hold", "Lend"}},
 };
 
 #define POOL(member) offsetof(struct story_pool, member)
 static const struct option of_pool[] = {
-	{"priority", OPTION_NUMBER, POOL(priority), 1, 1000, true},
-	{"min", OPTION_NUMBER, POOL(min), 0, 100, false},
-	{"max", OPTION_NUMBER, POOL(max), 0, 100, false},
+	{"priority", OPTION_NUMBER, true, POOL(priority), 1, 1000},
+	{"min", OPTION_NUMBER, false, POOL(min), 0, 100},
+	{"max", OPTION_NUMBER, false, POOL(max), 0, 100},
 };
 
 const struct options type_options = {of_type, ARRAY_LEN(of_type)};

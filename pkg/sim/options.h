@@ -12,9 +12,9 @@ enum option_form {
 struct option {
 	const char *key;
 	enum option_form form;
+	bool required; /* else 0 where it is not given, and not written then */
 	size_t offset;
 	int64_t low, high;
-	bool required; /* else 0 where it is not given, and not written then */
 	const char *words[2];
 };
 

@@ -54,10 +54,13 @@ struct reader {
 	struct err *err;
 };
 
-static int bad(struct reader *r, struct slice word, const char *fmt, ...)
+/* -1. A macro, so that compilers and analysers see it. */
+#define bad(r, word, ...) (set_bad(r, word, __VA_ARGS__), -1)
+
+static void set_bad(struct reader *r, struct slice word, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static int bad(struct reader *r, struct slice word, const char *fmt, ...)
+static void set_bad(struct reader *r, struct slice word, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
@@ -65,7 +68,7 @@ static int bad(struct reader *r, struct slice word, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_vformat(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return err_set(r->err, ERR_INVALID, "line %zu: \"" SLICE_FMT "\": %s", r->line, SLICE_ARG(word), text);
+	err_set(r->err, ERR_INVALID, "line %zu: \"" SLICE_FMT "\": %s", r->line, SLICE_ARG(word), text);
 }
 
 /* The next word of the line. */

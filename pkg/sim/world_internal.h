@@ -40,11 +40,12 @@ struct world {
 /* From low to high, by what it is for: a story from which something was taken out goes on as it did. */
 int64_t world_chance(const struct world *w, uint64_t what, int64_t low, int64_t high);
 
-void world_start_operator(void *operator_process); /* now, if it does not run */
-void world_crash_operator(
-	struct operator_process *o); /* it starts again a moment later; nothing if it does not run */
+/* Moments of a struct operator_process. */
+void world_start_operator(void *arg);
+void world_continue_operator(void *arg);
+/* It starts again a moment later; nothing happens if it does not run. */
+void world_crash_operator(struct operator_process *o);
 void world_stop_operator(struct operator_process *o, int64_t for_ms);
-void world_continue_operator(void *operator_process);
 struct operator_process *world_operator(struct world *w, const char *identity);
 
 /* False: there was nothing that it could have happened to. */

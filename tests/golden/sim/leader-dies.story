@@ -1,5 +1,6 @@
-# The leader dies right when it has asked the fallback for what the best pool has no room for, before it has lowered the
-# best pool: the other one takes over, asks nothing twice, and six instances serve.
+# The leader dies right when it has asked the fallback for what the best pool has no room for, before and after other writes,
+# and is back before anybody else may lead. Then it is stopped for longer than its lease, and the other one leads. Nothing is
+# asked twice.
 seed 1
 operators 2
 nodes fixed
@@ -14,4 +15,6 @@ pool a g6 priority=2
 90.5 scale a 5
 120 crash-at after 0
 120.5 scale a 6
-heal 180
+140 freeze 0 for 40s
+141 scale a 3
+heal 200
