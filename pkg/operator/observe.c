@@ -87,6 +87,15 @@ static int is_leftover(void *arg, const void *obj)
 	return m->owner_uid && !str_eq(m->owner_uid, (*e)->meta.uid);
 }
 
+/* Of one that was there before the endpoint, and is not being ended yet. */
+static int is_older_instance(void *arg, const void *obj)
+{
+	const struct endpoint *const *e = arg;
+	const struct pod *p = obj;
+
+	return !wall_is_set(p->meta.deleted) && p->meta.created.ms < (*e)->meta.created.ms;
+}
+
 bool observe_leftovers(const struct controller *op, const struct endpoint *e)
 {
 	const struct companion *s = store_get(controller_store(op, KIND_SERVICE), e->meta.ns, e->meta.name),
@@ -96,6 +105,8 @@ bool observe_leftovers(const struct controller *op, const struct endpoint *e)
 	key_format(key, e->meta.ns, e->meta.name);
 	return (s && is_leftover(&e, s)) || (b && is_leftover(&e, b)) ||
 	       store_each_indexed(controller_store(op, KIND_DEPLOYMENT), INDEX_ENDPOINT, key, is_leftover, &e) !=
+	           0 ||
+	       store_each_indexed(controller_store(op, KIND_POD), INDEX_ENDPOINT, key, is_older_instance, &e) !=
 	           0;
 }
 

@@ -144,7 +144,7 @@ static void check_status(struct check *k, struct check_endpoint *e, const struct
 static int32_t surge(const struct check *k, const struct check_endpoint *e, const struct cluster_count *c,
                      int32_t desired)
 {
-	int32_t surge = 1 + c->lost + (int32_t)k->story->n_types * (c->failed > 0 ? 1 : 0);
+	int32_t surge = 1 + check_most_lost(k, e) + (int32_t)k->story->n_types * (c->failed > 0 ? 1 : 0);
 
 	/* An autoscaler may have promised each pool all. */
 	if (k->story->nodes != CLUSTER_FIXED)
@@ -292,6 +292,13 @@ static void room_made(struct check *k, const char *type)
 		k->room_ms[i] = check_now(k);
 }
 
+static void node_changed(struct check *k, const struct api_object *o)
+{
+	room_made(k, label(o, NODE_LABEL_INSTANCE_TYPE));
+	for (size_t i = 0; i < k->story->n_endpoints; i++)
+		check_sample_now(k, &k->endpoints[i]);
+}
+
 static void on_change(void *arg, enum api_change change, struct api_object *o)
 {
 	struct check *k = arg;
@@ -304,7 +311,7 @@ static void on_change(void *arg, enum api_change change, struct api_object *o)
 	else if (o->kind == API_DEPLOYMENT)
 		deployment_changed(k, change, o);
 	else if (o->kind == API_NODE)
-		room_made(k, label(o, NODE_LABEL_INSTANCE_TYPE));
+		node_changed(k, o);
 	if (o->kind == API_POD && change == API_DELETED)
 		room_made(k, text_at(json_at(o->doc, "spec", "nodeSelector", NODE_LABEL_INSTANCE_TYPE)));
 	if (e && change == API_DELETED && o->kind == API_ENDPOINT)

@@ -10,7 +10,7 @@
 /* How many were Ready, and how many were wanted, at a time. */
 struct check_sample {
 	int64_t at_ms;
-	int32_t ready, desired;
+	int32_t ready, desired, lost;
 	int32_t ended; /* of the Ready ones, by a lowered count, in all */
 };
 
@@ -59,8 +59,9 @@ void check_sample_now(struct check *k, struct check_endpoint *e);
 void check_ending(struct check *k, struct check_endpoint *e, const char *pool, int64_t ready_ms);
 /* When anything changed last. */
 int64_t check_changed_ms(const struct check_endpoint *e);
-/* The most that was wanted, and the most that was Ready, within the view. */
+/* The most that was wanted, and that was lost, within the view. */
 int32_t check_most_desired(const struct check *k, const struct check_endpoint *e);
+int32_t check_most_lost(const struct check *k, const struct check_endpoint *e);
 
 /* What there is of an endpoint's Deployments: of this uid, of one pool (NULL: all). */
 struct check_asked {

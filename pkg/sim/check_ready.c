@@ -10,6 +10,7 @@ static const struct check_sample *sample_back(const struct check_endpoint *e, si
 void check_sample_now(struct check *k, struct check_endpoint *e)
 {
 	const struct api_object *o = check_document(k, e);
+	struct cluster_count c = cluster_instances(k->cluster, e->story->name, NULL, NULL);
 	struct check_sample *s;
 
 	if (!o)
@@ -17,7 +18,8 @@ void check_sample_now(struct check *k, struct check_endpoint *e)
 	s = &e->samples[e->n_samples++ % CHECK_SAMPLES];
 	*s = (struct check_sample){
 		.at_ms = check_now(k),
-		.ready = cluster_instances(k->cluster, e->story->name, NULL, NULL).ready,
+		.ready = c.ready,
+		.lost = c.lost,
 		.desired = check_desired(o),
 		.ended = e->ended,
 	};
@@ -44,6 +46,15 @@ int32_t check_most_desired(const struct check *k, const struct check_endpoint *e
 
 	for (size_t i = 0; i < samples_in_view(k, e); i++)
 		most = sample_back(e, i)->desired > most ? sample_back(e, i)->desired : most;
+	return most;
+}
+
+int32_t check_most_lost(const struct check *k, const struct check_endpoint *e)
+{
+	int32_t most = 0;
+
+	for (size_t i = 0; i < samples_in_view(k, e); i++)
+		most = sample_back(e, i)->lost > most ? sample_back(e, i)->lost : most;
 	return most;
 }
 
