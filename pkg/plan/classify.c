@@ -32,6 +32,8 @@ struct evidence {
 	size_t n[NODESTATE_COUNT]; /* nodes in each state */
 	struct wall room_made;     /* the newest bind or node */
 	int32_t on_the_way;
+	const struct pod **unpromised;
+	size_t n_unpromised;
 	struct wall young_until; /* the last of those that are coming up stops being young */
 	struct wall looks_again; /* the scheduler has had time to look at the newest Ready node */
 
@@ -111,17 +113,21 @@ static void look_at_verdict(struct evidence *e, const struct pod *p)
 
 /* ---- the autoscaler's words ---- */
 
-static void look_at_hint(struct evidence *e, const struct classify_hint *h)
+/* True: a node was promised. */
+static bool look_at_hint(struct evidence *e, const struct classify_hint *h)
 {
 	if (h->hint == HINT_NONE || e->now.ms - h->said.ms >= CLASSIFY_HINT_MS)
-		return;
+		return false;
 	if (h->hint == HINT_PROVISIONING) {
 		e->n_promised++;
 		e->promised = wall_max(e->promised, h->said);
-	} else if (e->denied.hint == HINT_NONE || h->said.ms > e->denied.said.ms ||
-	           (h->said.ms == e->denied.said.ms && strcmp(h->words, e->denied.words) > 0)) {
+		return true;
+	}
+	if (e->denied.hint == HINT_NONE || h->said.ms > e->denied.said.ms ||
+	    (h->said.ms == e->denied.said.ms && strcmp(h->words, e->denied.words) > 0)) {
 		e->denied = *h;
 	}
+	return false;
 }
 
 /* One pod's "no" stands for all of the pool: the same is not said of each. Not when something has come since. */
@@ -143,8 +149,8 @@ static void look_at_pods(struct evidence *e)
 			e->n_gated++;
 		} else {
 			look_at_verdict(e, p);
-			if (e->in->hints)
-				look_at_hint(e, &e->in->hints[i]);
+			if (!e->in->hints || !look_at_hint(e, &e->in->hints[i]))
+				e->unpromised[e->n_unpromised++] = p;
 		}
 	}
 }
@@ -502,19 +508,16 @@ static void refused_by_api(const struct evidence *e, struct classify_output *ret
 	         arena_printf(e->arena, "pods are refused: %s", *text ? text : "no reason given"));
 }
 
-void classify(const struct classify_input *in, struct wall now, struct arena *a, struct classify_output *ret)
+static void explain(struct evidence *e, struct classify_output *ret)
 {
-	struct evidence e = {.in = in, .now = now, .arena = a, .room_made = in->last_bind};
+	const struct classify_input *in = e->in;
 
-	*ret = (struct classify_output){.reason = REASON_NONE};
-	if (in->waiting <= 0)
-		return;
 	if (in->failure_message && in->n_pods < (size_t)in->waiting) {
-		refused_by_api(&e, ret);
+		refused_by_api(e, ret);
 		return;
 	}
-	look_at_pods(&e);
-	if (in->n_pods > 0 && e.n_gated == in->n_pods) {
+	look_at_pods(e);
+	if (in->n_pods > 0 && e->n_gated == in->n_pods) {
 		conclude(ret, REASON_GATED, "its pods have scheduling gates");
 		return;
 	}
@@ -523,24 +526,39 @@ void classify(const struct classify_input *in, struct wall now, struct arena *a,
 		return;
 	}
 	for (size_t i = 0; i < in->n_nodes; i++)
-		look_at_node(&e, in->nodes[i]);
-	look_at_preemption(&e);
-	look_at_leaving(&e);
-	if (something_comes(&e, ret))
+		look_at_node(e, in->nodes[i]);
+	look_at_preemption(e);
+	look_at_leaving(e);
+	if (something_comes(e, ret))
 		return;
 
 	struct classify_output judged = {.reason = REASON_PENDING,
 	                                 .message = "the scheduler has not spoken about its pods yet",
 	                                 .on_the_way = ret->on_the_way};
-	if (e.judged)
-		judge(&e, &judged);
+	if (e->judged)
+		judge(e, &judged);
 	*ret = judged;
 	/* Settling stays: it is remembered by its name. */
-	if (e.judged && wall_is_set(e.unheard_until) && judged.reason != REASON_SETTLING) {
+	if (e->judged && wall_is_set(e->unheard_until) && judged.reason != REASON_SETTLING) {
 		*ret = (struct classify_output){.reason = REASON_PENDING,
 		                                .message = "the scheduler has not spoken about all its pods yet",
 		                                .on_the_way = judged.on_the_way};
 		if (judged.explicit_evidence || wall_is_set(judged.deadline))
-			ret->deadline = wall_max(judged.deadline, e.unheard_until);
+			ret->deadline = wall_max(judged.deadline, e->unheard_until);
+	}
+}
+
+void classify(const struct classify_input *in, struct wall now, struct arena *a, struct classify_output *ret)
+{
+	struct evidence e = {.in = in, .now = now, .arena = a, .room_made = in->last_bind};
+
+	*ret = (struct classify_output){.reason = REASON_NONE};
+	if (in->waiting <= 0)
+		return;
+	e.unpromised = arena_calloc(a, in->n_pods + 1, sizeof(*e.unpromised));
+	explain(&e, ret);
+	if (e.n_promised > 0) {
+		ret->unpromised = e.unpromised;
+		ret->n_unpromised = e.n_unpromised;
 	}
 }

@@ -58,11 +58,15 @@ struct classify_output {
 	 * seconds. Not set: only the window ends it, or it is definite already. */
 	struct wall deadline;
 	int32_t on_the_way; /* as many of the waiting are known to get a node (young nodes' room, or promised) */
+	/* Where a node was promised to some of the pods: those to whom none was, in the input's order. In the arena. */
+	const struct pod *const *unpromised;
+	size_t n_unpromised;
 	/* A sentence in the arena or static, NULL for NONE; the same evidence gives the same words, without
 	 * counts of other pools' nodes. */
 	const char *message;
 };
 
 /* The reason and the deadline that this gives are to come back as last_reason and last_deadline: some
- * evidence has no time of its own. The order of the arrays does not change the answer. */
+ * evidence has no time of its own. The order of the arrays does not change the answer, but for that of
+ * the unpromised. */
 void classify(const struct classify_input *in, struct wall now, struct arena *a, struct classify_output *ret);

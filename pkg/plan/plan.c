@@ -143,20 +143,32 @@ static int32_t replicas(const struct pool_plan *p)
 	return p->target + p->keep_lost;
 }
 
-/* Rule 8: those on a lost node go before the others that are as Ready. */
-static void add_victims(struct planning *pl, const struct pool_plan *p)
+static void add_first_to_go(struct planning *pl, const struct pod *const *pods, size_t n)
 {
-	for (size_t i = 0; i < p->seen->n_lost && p->keep_lost == 0; i++)
-		if (!str_eq(p->seen->lost[i]->deletion_cost, DELETION_COST_FIRST))
-			add_pod_step(pl, PLAN_FIRST_TO_GO, p->seen->lost[i]);
+	for (size_t i = 0; i < n; i++)
+		if (!str_eq(pods[i]->deletion_cost, DELETION_COST_FIRST))
+			add_pod_step(pl, PLAN_FIRST_TO_GO, pods[i]);
 }
 
-static size_t count_lost(const struct planning *pl)
+/* Rule 8: those on a lost node go before the others that are as Ready; of those that wait, the ones to whom no node was
+ * promised. */
+static void add_victims(struct planning *pl, const struct pool_plan *p)
+{
+	const struct classify_output *why = &p->seen->why;
+
+	if (p->keep_lost == 0)
+		add_first_to_go(pl, p->seen->lost, p->seen->n_lost);
+	if (p->target > p->bound)
+		add_first_to_go(pl, why->unpromised,
+		                (size_t)min_i32((int32_t)why->n_unpromised, p->seen->want - replicas(p)));
+}
+
+static size_t count_victims(const struct planning *pl)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < pl->n_pools; i++)
-		n += pl->pools[i].seen->n_lost;
+		n += pl->pools[i].seen->n_lost + pl->pools[i].seen->why.n_unpromised;
 	return n;
 }
 
@@ -166,7 +178,7 @@ static void add_steps(struct planning *pl)
 	const struct plan_input *in = pl->in;
 
 	pl->out->steps =
-		arena_calloc(pl->arena, 3 * pl->n_pools + 2 * in->n_old + count_lost(pl) + in->n_grown + 1,
+		arena_calloc(pl->arena, 3 * pl->n_pools + 2 * in->n_old + count_victims(pl) + in->n_grown + 1,
 	                 sizeof(*pl->out->steps));
 	/* At once: the others' rollout has begun. */
 	for (size_t i = 0; i < pl->n_pools; i++)

@@ -314,6 +314,8 @@ static void on_change(void *arg, enum api_change change, struct api_object *o)
 		node_changed(k, o);
 	if (o->kind == API_POD && change == API_DELETED)
 		room_made(k, text_at(json_at(o->doc, "spec", "nodeSelector", NODE_LABEL_INSTANCE_TYPE)));
+	if (e && change == API_ADDED && o->kind == API_ENDPOINT)
+		e->created_ms = check_now(k);
 	if (e && change == API_DELETED && o->kind == API_ENDPOINT)
 		e->n_samples = 0;
 	else if (e)
@@ -326,7 +328,7 @@ static void on_end(void *arg, const char *endpoint, const char *pool, const char
 	struct check_endpoint *e = check_endpoint_named(k, endpoint);
 
 	(void)revision;
-	if (e && ready_ms >= 0)
+	if (e && ready_ms >= e->created_ms) /* else it was Ready for another endpoint of that name */
 		check_ending(k, e, pool, ready_ms);
 }
 

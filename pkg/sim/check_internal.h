@@ -18,6 +18,7 @@ struct check_endpoint {
 	const struct story_endpoint *story;
 	struct check_sample samples[CHECK_SAMPLES]; /* a ring */
 	size_t n_samples;
+	int64_t created_ms;
 	int32_t ended;
 	int64_t foreign_until_ms; /* what somebody else asked may still be there */
 	int64_t written_ms[CHECK_WRITES];

@@ -111,6 +111,8 @@ static void the_later_word_counts(void **state)
 	struct classify_output o = live(sc, 20);
 	is(o, REASON_PROVISIONING, false, NEVER);
 	assert_int_equal(o.on_the_way, 1);
+	assert_int_equal(o.n_unpromised, 1);
+	assert_ptr_equal(o.unpromised[0], &sc->pods[0]);
 	/* The other way round: what comes is not given up, the rest moves on. There is nothing to settle. */
 	hint(sc, &sc->pods[0], HINT_LIMIT, 21, MAX_SIZE);
 	o = live(sc, 22);
@@ -120,6 +122,7 @@ static void the_later_word_counts(void **state)
 	o = live(sc, 31);
 	is(o, REASON_STOCK_OUT, true, NEVER);
 	assert_int_equal(o.on_the_way, 0);
+	assert_int_equal(o.n_unpromised, 0);
 	/* A promise for all that wait leaves nothing to deny. */
 	hint(sc, &sc->pods[1], HINT_PROVISIONING, 21, NULL);
 	hint(sc, &sc->pods[0], HINT_STOCK_OUT, 31, BACKOFF);

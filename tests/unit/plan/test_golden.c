@@ -73,23 +73,6 @@ static const char *text_of(struct story *s, const json_t *o, const char *key)
 	return text ? arena_strdup(&s->arena, text) : NULL;
 }
 
-static void read_why(struct story *s, const json_t *o, struct classify_output *why)
-{
-	const char *reason = json_string_value(json_object_get(o, "reason"));
-
-	*why = (struct classify_output){0};
-	if (!reason)
-		return;
-	if (!pool_reason_parse(reason, &why->reason))
-		fail_msg("%s: no such reason: %s", s->file, reason);
-	why->explicit_evidence = json_is_true(json_object_get(o, "definite"));
-	why->deadline = moment(o, "deadline");
-	read_count(o, "onTheWay", &why->on_the_way);
-	why->message = text_of(s, o, "message");
-	if (!why->message)
-		why->message = reason;
-}
-
 /* [{name: p5-a, ready: true, marked: true}] */
 static const struct pod *const *read_pods(struct story *s, const json_t *list, size_t *ret_n)
 {
@@ -108,6 +91,24 @@ static const struct pod *const *read_pods(struct story *s, const json_t *list, s
 	}
 	*ret_n = json_array_size(list);
 	return pods;
+}
+
+static void read_why(struct story *s, const json_t *o, struct classify_output *why)
+{
+	const char *reason = json_string_value(json_object_get(o, "reason"));
+
+	*why = (struct classify_output){0};
+	if (!reason)
+		return;
+	if (!pool_reason_parse(reason, &why->reason))
+		fail_msg("%s: no such reason: %s", s->file, reason);
+	why->explicit_evidence = json_is_true(json_object_get(o, "definite"));
+	why->deadline = moment(o, "deadline");
+	read_count(o, "onTheWay", &why->on_the_way);
+	why->message = text_of(s, o, "message");
+	why->unpromised = read_pods(s, json_object_get(o, "unpromised"), &why->n_unpromised);
+	if (!why->message)
+		why->message = reason;
 }
 
 static void read_startup(struct story *s, const json_t *o, struct startup_output *ret)
