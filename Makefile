@@ -1,4 +1,4 @@
-# make build | test | unit | corpus | e2e | lint | fmt | fuzz | demo | bench | soak | examples | deps | install | clean
+# make build | test | unit | corpus | sim | e2e | lint | fmt | fuzz | demo | bench | soak | examples | deps | install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -140,6 +140,16 @@ FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz:
 	@hack/fuzz $(FUZZ_SECONDS)
+
+# Random stories in virtual time. One that breaks a promise is made short and told. SIM_BUILD=asan SIM_SEEDS=500 is what
+# `make test` does.
+SIM_SEEDS ?= 10000
+SIM_BUILD ?= release
+SIM := build/$(SIM_BUILD)-$(notdir $(CC))/bin/instancepool-sim
+.PHONY: sim
+sim:
+	@$(MAKE) --no-print-directory BUILD=$(SIM_BUILD) $(SIM)
+	@$(SIM) --seeds $(SIM_SEEDS)
 
 .PHONY: deps
 deps:

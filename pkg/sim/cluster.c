@@ -333,7 +333,7 @@ int32_t cluster_coming(const struct cluster *c, size_t type, int32_t gpus)
 	int32_t coming = 0;
 
 	TAILQ_FOREACH(n, &c->nodes, link)
-	coming += n->type == type && n->boot != BOOT_DONE && !n->doomed;
+	coming += n->type == type && (n->boot != BOOT_DONE || n->emptied) && !n->doomed;
 	return coming * (c->types[type].spec->gpus / gpus);
 }
 

@@ -73,7 +73,7 @@ struct cluster_count cluster_instances(const struct cluster *c, const char *endp
 /* How many instances of so many GPUs would still fit: on the type's usable nodes (GPUs of what ends are taken), on those that
  * are coming up, and on those that can be bought. */
 int32_t cluster_room(const struct cluster *c, size_t type, int32_t gpus);
-/* ... and on nodes that are young and not usable yet. */
+/* ... and on nodes that are young, or whose devices are away. */
 int32_t cluster_coming(const struct cluster *c, size_t type, int32_t gpus);
 
 /* Called right before the ReplicaSet controller ends an instance because its Deployment's count was lowered. ready_ms: since

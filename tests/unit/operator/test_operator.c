@@ -3,7 +3,8 @@
 #include "api_server.h"
 
 #define PATIENCE_MS 20000 /* a sanitized build on a busy machine */
-#define QUIET_MS 200      /* so long nothing more may be written */
+#define LONG_MS (365 * 24 * 3600 * MS_PER_S)
+#define QUIET_MS 200 /* so long nothing more may be written */
 
 static struct web web;
 static struct loop *loop;
@@ -17,6 +18,7 @@ struct fixture {
 	struct loop_timer *timer;
 	const char *wanted; /* the trace that ends a run; NULL: only time does */
 	int64_t until_ms;
+	bool made_now; /* the endpoints from here on */
 };
 
 static void on_tick(void *arg)
@@ -52,12 +54,14 @@ static void expect(struct fixture *f, const char *trace)
 
 #define TWO_TYPES "{'instanceType':'p5','priority':1},{'instanceType':'g6','priority':2}"
 
+/* Old, unless the test is about one that was just made. */
 static void put_named_endpoint(struct fixture *f, const char *name, const char *count, const char *pools)
 {
-	CLEANUP_FREE char *text =
-		xasprintf("{'metadata':{'name':'%s','generation':1},'spec':{'modelName':'llm',%s"
-	              "'instancePools':[%s]}}",
-	              name, count, pools);
+	char created[WALL_RFC3339_SIZE];
+	wall_format(wall_add(wall_now(), f->made_now ? 0 : -LONG_MS), created);
+	CLEANUP_FREE char *text = xasprintf("{'metadata':{'name':'%s','generation':1,'creationTimestamp':'%s'},"
+	                                    "'spec':{'modelName':'llm',%s'instancePools':[%s]}}",
+	                                    name, created, count, pools);
 	api_put(&f->api, KIND_ENDPOINT, api_json(text));
 }
 
@@ -790,7 +794,10 @@ static void test_an_endpoint_that_is_made_again(void **state)
 	struct fixture *f = *state;
 	start(f);
 	expect(f, created);
+	put_serving(f, "a", "p5");
+	expect(f, "status");
 	api_remove(&f->api, KIND_ENDPOINT, "llm");
+	f->made_now = true;
 	put_endpoint(f, "'instanceCount':3,", TWO_TYPES);
 	expect(f, "");
 	remove_deployment(f, "p5");
@@ -798,6 +805,8 @@ static void test_an_endpoint_that_is_made_again(void **state)
 	api_remove(&f->api, KIND_SERVICE, "llm");
 	expect(f, "");
 	api_remove(&f->api, KIND_BUDGET, "llm");
+	expect(f, "");
+	api_remove(&f->api, KIND_POD, "a");
 	expect(f, created);
 	assert_condition(f, "Stalled", "False NothingInTheWay");
 }
