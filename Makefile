@@ -1,4 +1,5 @@
-# make build | test | unit | corpus | sim | e2e | lint | fmt | fuzz | demo | bench | soak | examples | deps | install | clean
+# make build | test | unit | corpus | sim | e2e | lint | fmt | fuzz | demo | bench | soak | availability | examples | deps |
+# install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -190,6 +191,13 @@ bench: deps
 soak: deps
 	@$(MAKE) --no-print-directory BUILD=release CC=gcc build/release-gcc/bin/instancepool-operator
 	@hack/soak
+
+# The tables and the plot of docs/availability.md. TRACES="FILE..." prints a table of real traces, one for each pool.
+TRACES ?=
+.PHONY: availability
+availability: deps
+	@$(MAKE) --no-print-directory BUILD=release CC=gcc build/release-gcc/bin/instancepool-availability
+	@hack/availability $(if $(TRACES),--traces $(TRACES))
 
 .PHONY: install
 install: build
