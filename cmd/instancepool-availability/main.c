@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "sim/availability.h"
+#include "availability/availability.h"
 
 #define DAY_S (24 * 60 * 60)
 #define WARM_UP_S (60 * 60)

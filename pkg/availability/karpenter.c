@@ -1,4 +1,4 @@
-#include "sim/availability_karpenter.h"
+#include "availability/karpenter.h"
 
 #define BATCH_S 1
 #define REQUEUE_S 10

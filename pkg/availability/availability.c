@@ -1,11 +1,11 @@
-#include "sim/availability.h"
+#include "availability/availability.h"
 #include <assert.h>
+#include "availability/autoscaler.h"
+#include "availability/balancer.h"
+#include "availability/karpenter.h"
+#include "availability/pools.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "sim/availability_autoscaler.h"
-#include "sim/availability_balancer.h"
-#include "sim/availability_karpenter.h"
-#include "sim/availability_pools.h"
 
 /* Deciders that answer each other go on for so many turns at most within one moment. */
 #define MAX_TURNS 64

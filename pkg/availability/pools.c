@@ -1,4 +1,4 @@
-#include "sim/availability_pools.h"
+#include "availability/pools.h"
 #include <assert.h>
 #include <inttypes.h>
 #include "base/json.h"

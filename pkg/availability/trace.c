@@ -1,7 +1,7 @@
 /* Reading a trace. By hand, because an error is to name the line. */
+#include "availability/signal.h"
 #include "base/jscan.h"
 #include "base/mem.h"
-#include "sim/availability_signal.h"
 
 #define MAX_PLACES 10000000
 #define MAX_GAP_S 86400

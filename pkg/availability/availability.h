@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "sim/availability_signal.h"
-#include "sim/availability_world.h"
+#include "availability/signal.h"
+#include "availability/world.h"
 
 /* Who provides nodes, and who spreads instances over pools. */
 enum availability_rule {

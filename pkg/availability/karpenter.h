@@ -7,7 +7,7 @@
  * (a pod that waits triggers a round at once and every 10 s), pkg/operator/options/options.go (a batch ends after a second
  * of quiet); whole: pkg/controllers/nodeclaim/lifecycle/launch.go (a claim that is refused is deleted) and liveness.go (so is one that
  * does not register within 15 minutes; nothing is remembered of that). */
-#include "sim/availability_world.h"
+#include "availability/world.h"
 
 struct availability_karpenter {
 	int64_t short_until_s[AVAILABILITY_POOLS];

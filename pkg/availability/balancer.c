@@ -1,4 +1,4 @@
-#include "sim/availability_balancer.h"
+#include "availability/balancer.h"
 
 #define PROCESS_S 15          /* --reprocess-period-sec */
 #define STARTUP_TIMEOUT_S 180 /* fallback.startupTimeoutSeconds of the example */

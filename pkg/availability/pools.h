@@ -2,7 +2,7 @@
 /* This operator: classify() and plan() of pkg/plan over what it would see of the cluster, with the defaults of the API. Its
  * memory is the endpoint's status, and goes through the JSON that the API server would keep. */
 #include "api/endpoint.h"
-#include "sim/availability_world.h"
+#include "availability/world.h"
 
 struct availability_pools {
 	struct endpoint *endpoint;

@@ -1,4 +1,4 @@
-#include "sim/availability_autoscaler.h"
+#include "availability/autoscaler.h"
 #include "base/mem.h"
 
 #define SCAN_S 10                 /* --scan-interval */

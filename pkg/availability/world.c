@@ -1,4 +1,4 @@
-#include "sim/availability_world.h"
+#include "availability/world.h"
 #include <string.h>
 
 static bool comes(const struct availability_node *n)

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 #include "base/mem.h"
-#include "sim/availability.h"
+#include "availability/availability.h"
 
 #define DAY_S INT64_C(86400)
 

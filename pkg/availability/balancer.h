@@ -5,7 +5,7 @@
  * Read of kubernetes/autoscaler, below balancer/: pkg/policy/priority.go (how many go to which target, and how many more to
  * the next for those that have not started in time), pkg/pods/summary.go (what counts as that), pkg/controller/core.go and
  * main.go (every 15 s), examples/nginx-priority.yaml (180 s; startupTimeoutSeconds has no default). */
-#include "sim/availability_world.h"
+#include "availability/world.h"
 
 /* Sets replicas[] of the pools, and when to look again. It keeps nothing in mind. */
 void availability_balancer(const struct availability_view *v, int32_t desired,

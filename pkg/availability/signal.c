@@ -1,4 +1,4 @@
-#include "sim/availability_signal.h"
+#include "availability/signal.h"
 #include <math.h>
 #include "base/mem.h"
 #include "base/random.h"

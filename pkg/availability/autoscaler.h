@@ -9,7 +9,7 @@
  * instances failed or never registered are made smaller; pods with GPUs wait 30 s for others), expander/priority/priority.go
  * (the best group of those that may grow); of config/flags/flags.go only the defaults. What is said about pods:
  * docs/design/capacity-signals.md. */
-#include "sim/availability_world.h"
+#include "availability/world.h"
 
 struct availability_autoscaler {
 	struct {
