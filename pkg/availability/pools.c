@@ -150,6 +150,8 @@ void availability_pools(struct availability_pools *m, const struct availability_
 	for (size_t i = 0; i < out.n_steps; i++) {
 		const struct plan_step *s = &out.steps[i];
 
+		if (s->type == PLAN_FIRST_TO_GO) /* here those to whom nothing was promised go first anyway */
+			continue;
 		/* Nothing older, lost, protected or changed by others is here. */
 		assert(s->type == PLAN_CREATE || s->type == PLAN_SCALE);
 		m->exists[s->index] = true;

@@ -2,33 +2,18 @@
 #include "plan/internal.h"
 
 #define STRIKE_MEMORY_MS (60 * 60 * MS_PER_S)
-/* How long one try of a pool takes where nothing provides nodes: verdict, settling, writes. */
+/* Before anybody has said anything: a verdict, and writes on the way there. */
 #define QUICK_TRY_MS (15 * MS_PER_S)
 
-static int64_t try_ms(const struct planning *pl, const struct pool_plan *p)
-{
-	int64_t timeout_ms = pl->e->spec.provision_timeout_ms;
-
-	if (p->seen->provides_nodes && timeout_ms > QUICK_TRY_MS)
-		return timeout_ms;
-	return QUICK_TRY_MS;
-}
-
-/* Doubles with each strike; never shorter than it takes to try all the other pools, or two of them would be asked in
- * turns and the third never. */
-static int64_t back_off_ms(const struct planning *pl, const struct pool_plan *p, int32_t strikes)
+/* Doubles with each strike. */
+static int64_t back_off_ms(const struct planning *pl, int32_t strikes)
 {
 	const struct endpoint_spec *spec = &pl->e->spec;
-	int64_t ms = spec->retry_after_ms, walk_ms = 0;
+	int64_t ms = spec->retry_after_ms;
 
 	for (int32_t i = 1; i < strikes && ms < spec->max_retry_after_ms; i++)
 		ms *= 2;
-	if (ms > spec->max_retry_after_ms)
-		ms = spec->max_retry_after_ms;
-	for (size_t i = 0; i < pl->n_pools; i++)
-		if (&pl->pools[i] != p)
-			walk_ms += try_ms(pl, &pl->pools[i]);
-	return ms > walk_ms ? ms : walk_ms;
+	return ms < spec->max_retry_after_ms ? ms : spec->max_retry_after_ms;
 }
 
 bool breaker_forgotten(const struct planning *pl, const struct pool_plan *p)
@@ -36,7 +21,7 @@ bool breaker_forgotten(const struct planning *pl, const struct pool_plan *p)
 	const struct pool_status *s = &p->status;
 
 	return wall_is_set(s->last_strike) &&
-	       pl->now.ms - s->last_strike.ms > STRIKE_MEMORY_MS + back_off_ms(pl, p, s->strikes);
+	       pl->now.ms - s->last_strike.ms > STRIKE_MEMORY_MS + back_off_ms(pl, s->strikes);
 }
 
 static void open_breaker(struct planning *pl, struct pool_plan *p, enum pool_reason reason)
@@ -47,7 +32,7 @@ static void open_breaker(struct planning *pl, struct pool_plan *p, enum pool_rea
 		s->strikes = 0;
 	s->strikes++;
 	s->last_strike = wall_floor_s(pl->now);
-	s->next_retry = wall_add(s->last_strike, back_off_ms(pl, p, s->strikes));
+	s->next_retry = wall_add(s->last_strike, back_off_ms(pl, s->strikes));
 	s->reason = reason;
 	s->message = p->seen->why.message;
 	p->given_up = true;
@@ -163,7 +148,7 @@ static struct wall held_until(const struct planning *pl, const struct pool_plan 
 
 	if (!wall_is_set(s->struck) || p->seen->blocked || has_older_here(pl, p))
 		return (struct wall){0};
-	until = wall_add(s->struck, back_off_ms(pl, p, breaker_forgotten(pl, p) ? 1 : p->status.strikes));
+	until = wall_add(s->struck, back_off_ms(pl, breaker_forgotten(pl, p) ? 1 : p->status.strikes));
 	if (s->until.ms < until.ms)
 		until = s->until;
 	if (!p->seen->provides_nodes && p->seen->node_ready.ms > s->struck.ms)
@@ -196,6 +181,20 @@ void breaker_hold_back(struct planning *pl)
 		               wall_is_set(p->seen->shortage.struck) &&
 		               (is_known_short(pl, p) || breaker_was_held(p)) &&
 		               (pl->unmet + pl->unplaced > 0 || waits_below(pl, p));
+	}
+}
+
+/* Long pauses are for the time in which another pool serves. When nobody takes what is wanted, each is asked again as soon as
+ * after a first strike. */
+void breaker_hurry(struct planning *pl)
+{
+	for (size_t i = 0; i < pl->n_pools && pl->unmet > 0; i++) {
+		struct pool_status *s = &pl->pools[i].status;
+		struct wall soon = wall_max(wall_add(s->last_strike, pl->e->spec.retry_after_ms),
+		                            wall_add(wall_floor_s(pl->now), MS_PER_S));
+
+		if (wall_is_set(s->next_retry) && soon.ms < s->next_retry.ms)
+			s->next_retry = soon;
 	}
 }
 

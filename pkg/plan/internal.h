@@ -93,6 +93,8 @@ bool older_makes_room(const struct planning *pl, const struct pool_plan *p);
 void breaker_decide(struct planning *pl, struct pool_plan *p);
 /* After what is asked is known: which pools were passed by, and where is more wanted as soon as others' evidence is over? */
 void breaker_hold_back(struct planning *pl);
+/* ... and when nobody takes what is wanted: no pause is longer than the first. */
+void breaker_hurry(struct planning *pl);
 /* Was demand going past this pool for what another endpoint had found? Then no strike of ours is in its BackOff. */
 bool breaker_was_held(const struct pool_plan *p);
 /* Does the wait that the status remembers go on? A new one has its own window: nothing waited any more (another template,

@@ -282,6 +282,7 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	scale_in(pl);
 	rebalance(pl);
 	breaker_hold_back(pl);
+	breaker_hurry(pl);
 	close_where_room_is_made(pl);
 	check(pl);
 	add_steps(pl);

@@ -297,8 +297,8 @@ static void what_is_asked_when_the_best_pool_goes(void **state)
 		/* Three minutes by the pods' age are those of the memory too: the new pods' round is one for the old ones. */
 		{RULE_KARPENTER_BALANCER, false, "10001:0 10186:0 10186:1 10371:0", 250},
 		{RULE_KARPENTER_POOLS, false, "10001:0 10012:1", 76},
-		/* It tries the better pool again, after longer and longer pauses. */
-		{RULE_KARPENTER_POOLS_ACTIVE, false, "10001:0 10012:1 11212:0 12423:0", 76},
+		/* It tries the better pool again, 3 minutes after all serve, then after 6 more. */
+		{RULE_KARPENTER_POOLS_ACTIVE, false, "10001:0 10012:1 10257:0 10628:0", 76},
 		/* The window of 1200 s. */
 		{RULE_KARPENTER_POOLS_DEAF, false, "10001:0 10191:0 10381:0 10571:0 10761:0 10951:0 11141:0 11201:1",
 	     1265},

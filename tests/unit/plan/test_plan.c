@@ -605,9 +605,9 @@ static void check_drought(struct world *w)
 		steps += settle(w, woken);
 		looks += woken;
 	}
-	/* 3, 6, 12, 24, then 30 minutes: nine tries in two hours, each asked and cancelled. */
-	promise(w, steps <= 2 * 12 * w->e.spec.n_pools, "to and fro");
-	promise(w, looks <= 60 * w->e.spec.n_pools, "wakes too often");
+	/* Every 3 minutes, for nobody else takes the demand: 40 tries in two hours, each asked and cancelled. */
+	promise(w, steps <= 2 * 42 * w->e.spec.n_pools, "to and fro");
+	promise(w, looks <= 5 * 42 * w->e.spec.n_pools, "wakes too often");
 }
 
 /* Instances for which the first two of three pools have nothing, for an hour. */
