@@ -1,0 +1,3 @@
+module instancepool.dev/tests/faults
+
+go 1.26.0
