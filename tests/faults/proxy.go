@@ -12,6 +12,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +36,8 @@ type proxy struct {
 	listener  net.Listener
 	server    *http.Server
 
+	trace    *os.File // what passed, for the eyes of whoever has to find out why a plan failed
+
 	mu       sync.Mutex
 	armed    bool
 	counts   map[string]int // what was asked and seen since it was armed
@@ -55,12 +59,16 @@ type connKey struct{}
 
 func newProxy(upstream string, client *http.Transport, stale *staleServer, cert *tls.Certificate, namespace string,
 	op *operator, faults []fault) (*proxy, error) {
+	trace, err := os.Create(filepath.Join(op.dir, "trace"))
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	p := &proxy{upstream: upstream, stale: stale, client: client, namespace: namespace, operator: op, names: newNames(),
-		listener: l, counts: map[string]int{}, total: map[string]int{}, accepted: map[string]int{}, faults: faults}
+		trace: trace, listener: l, counts: map[string]int{}, total: map[string]int{}, accepted: map[string]int{}, faults: faults}
 	p.server = &http.Server{
 		Handler:     p,
 		TLSConfig:   &tls.Config{Certificates: []tls.Certificate{*cert}},
@@ -73,7 +81,15 @@ func newProxy(upstream string, client *http.Transport, stale *staleServer, cert 
 
 func (p *proxy) url() string { return "https://" + p.listener.Addr().String() }
 
-func (p *proxy) close() { p.server.Close() }
+func (p *proxy) close() {
+	p.server.Close()
+	p.trace.Close()
+}
+
+func (p *proxy) note(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	fmt.Fprintf(p.trace, "%s %s\n", time.Now().UTC().Format("15:04:05.000"), line[:min(len(line), 400)])
+}
 
 // From now on requests and events are counted.
 func (p *proxy) arm() {
@@ -98,6 +114,7 @@ func (p *proxy) occurs(whats ...string) string {
 		}
 	}
 	if kind != "" {
+		p.note("FAULT %s", kind)
 		p.fired++
 		p.pending++
 		p.counts = map[string]int{}
@@ -138,6 +155,7 @@ func (p *proxy) numbers() (seen, accepted map[string]int) {
 }
 
 func (p *proxy) killAndRestart() {
+	p.note("the operator is killed")
 	p.operator.kill()
 	go func() {
 		time.Sleep(50 * time.Millisecond)
@@ -326,6 +344,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, 503)
 		return
 	}
+	p.note("> %s %s", c.what, c.body)
 	kind := p.occurs(whats...)
 	if p.unasked(w, c, kind) {
 		return
@@ -338,6 +357,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		abort()
 	}
 	defer rs.Body.Close()
+	p.note("< %s %d", c.what, rs.StatusCode)
 	if c.watch && rs.StatusCode == 200 {
 		p.serveStream(w, c, rs, kind)
 		return

@@ -160,9 +160,14 @@ func (r *recorder) snapshotLocked() string {
 			number(s, "observedGeneration") == number(e, "metadata", "generation"), number(s, "desiredInstanceCount"),
 			number(s, "currentInstanceCount"), text(s, "failureReason"))
 		for i, p := range list(s, "instancePools") {
-			add("  pool %d %s: %s %q, desired %d, current %d, starting %d, waiting %d, strikes %d", i, text(p, "name"),
-				text(p, "state"), text(p, "reason"), number(p, "desiredInstanceCount"), number(p, "currentInstanceCount"),
-				number(p, "startingInstanceCount"), number(p, "waitingInstanceCount"), number(p, "strikes"))
+			// What an idle pool tells besides is history: a slower machine tries it once more, or once less.
+			why := ""
+			if text(p, "state") != "Idle" {
+				why = fmt.Sprintf(" %q, strikes %d", text(p, "reason"), number(p, "strikes"))
+			}
+			add("  pool %d %s: %s%s, desired %d, current %d, starting %d, waiting %d", i, text(p, "name"), text(p, "state"),
+				why, number(p, "desiredInstanceCount"), number(p, "currentInstanceCount"), number(p, "startingInstanceCount"),
+				number(p, "waitingInstanceCount"))
 		}
 		for _, c := range list(s, "conditions") {
 			add("  condition %s %s %s", text(c, "type"), text(c, "status"), text(c, "reason"))

@@ -141,8 +141,20 @@ func (p *proxy) eventOccurs(s *stream, c *call, line []byte) string {
 		return ""
 	}
 	name := p.names.learn(c.resource, e.Object)
+	p.note("  %s.%s.%s %s %s", c.resource, name, e.Type, text(e.Object, "metadata", "name"), summary(c.resource, e.Object))
 	if s.initial {
 		return ""
 	}
 	return p.occurs(fmt.Sprintf("event.%s.%s.%s", c.resource, name, e.Type))
+}
+
+func summary(resource string, o object) string {
+	switch resource {
+	case "deployments":
+		return fmt.Sprintf("replicas %d, ready %d", number(o, "spec", "replicas"), number(o, "status", "readyReplicas"))
+	case "pods":
+		return fmt.Sprintf("on %q, Ready %t, ending %t", text(o, "spec", "nodeName"), isReady(o),
+			at(o, "metadata", "deletionTimestamp") != nil)
+	}
+	return ""
 }
