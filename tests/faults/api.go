@@ -175,6 +175,10 @@ func (a *api) watch(ctx context.Context, path string, fn func(watchEvent)) error
 		return err
 	}
 	defer rs.Body.Close()
+	if rs.StatusCode == 429 { // the CRD is young: its storage is being made
+		time.Sleep(100 * time.Millisecond)
+		return a.watch(ctx, path, fn)
+	}
 	if rs.StatusCode != 200 {
 		return &statusError{rs.StatusCode, path}
 	}

@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,7 @@ var (
 	count       = flag.Int("count", 60, "so many plans, by the seed")
 	seed        = flag.Uint64("seed", 1, "which plans")
 	only        = flag.String("scenario", "", "of this scenario alone")
+	match       = flag.String("match", "", "of those that match this regular expression alone")
 	planID      = flag.String("plan", "", "this plan alone")
 	jobs        = flag.Int("jobs", 8, "runs side by side")
 	printOnly   = flag.Bool("list", false, "print the plans instead")
@@ -138,6 +140,11 @@ func choose(names []string, refs map[string]*reference) ([]plan, error) {
 	for _, name := range names {
 		plans = append(plans, plansFor(name, refs[name].seen)...)
 	}
+	expr, err := regexp.Compile(*match)
+	if err != nil {
+		return nil, err
+	}
+	plans = slices.DeleteFunc(plans, func(p plan) bool { return !expr.MatchString(p.String()) })
 	if !*all {
 		plans = sample(plans, *count, *seed)
 	}

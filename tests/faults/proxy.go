@@ -36,7 +36,7 @@ type proxy struct {
 	listener  net.Listener
 	server    *http.Server
 
-	trace    *os.File // what passed, for the eyes of whoever has to find out why a plan failed
+	trace *os.File // what passed, for the eyes of whoever has to find out why a plan failed
 
 	mu       sync.Mutex
 	armed    bool

@@ -287,7 +287,11 @@ func (r *run) judge() {
 		}
 	}
 	for _, what := range sortedKeys(r.got.accepted) {
-		if n, allowed := r.got.accepted[what], r.ref.accepted[what]+writesMore*len(r.faults); n > allowed {
+		allowed := r.ref.accepted[what] + writesMore*len(r.faults)
+		if strings.Contains(what, "-status.") { // counts that come one by one on a slow machine
+			allowed += r.ref.accepted[what] / 2
+		}
+		if n := r.got.accepted[what]; n > allowed {
 			r.result.fail("%s was written %d times, at most %d make sense", what, n, allowed)
 		}
 	}
