@@ -15,10 +15,36 @@ bool probe_needed(const struct planning *pl, const struct pool_plan *p)
 	       p->seen->last_bind.ms <= s->last_strike.ms && was_timeout(s->reason);
 }
 
+static bool has_older(const struct planning *pl, const struct pool_plan *p)
+{
+	for (size_t i = 0; i < pl->in->n_old; i++)
+		if (is_old_of(&pl->in->old[i], p))
+			return true;
+	return false;
+}
+
+static bool serves_below(const struct planning *pl, const struct pool_plan *p)
+{
+	for (const struct pool_plan *b = p + 1; b < pl->pools + pl->n_pools; b++)
+		if (b->spec->priority > p->spec->priority && b->bound > b->spec->min_instances)
+			return true;
+	return false;
+}
+
+/* The end of an update that was begun, see return_loan(): its writes may have come only so far, and the status not at all. */
+static bool is_returning(const struct planning *pl, const struct pool_plan *p)
+{
+	return pl->ready >= pl->desired && p->waiting == 1 && has_older(pl, p) && serves_below(pl, p);
+}
+
 /* The status may not tell of it yet. An update makes a usual wait of it: there every instance is asked for. */
 static bool goes_on(const struct planning *pl, const struct pool_plan *p)
 {
-	if (!p->was || !pool_waits(p) || pl->old_bound > 0)
+	if (!p->was || !pool_waits(p))
+		return false;
+	if (is_returning(pl, p))
+		return true;
+	if (pl->old_bound > 0)
 		return false;
 	return p->was->state == POOL_PROBING ||
 	       (p->was->state != POOL_WAITING && p->was->state != POOL_BACK_OFF && probe_needed(pl, p));
@@ -51,14 +77,6 @@ static bool is_calm(const struct planning *pl)
 	const struct condition *was = &pl->e->status.conditions[COND_RECONCILING];
 
 	return was->present && !was->status && pl->old_bound == 0 && all_serve(pl);
-}
-
-static bool serves_below(const struct planning *pl, const struct pool_plan *p)
-{
-	for (const struct pool_plan *b = p + 1; b < pl->pools + pl->n_pools; b++)
-		if (b->spec->priority > p->spec->priority && b->bound > b->spec->min_instances)
-			return true;
-	return false;
 }
 
 /* Does the last of its older instances go now? After that the trial is remembered by its state. */
