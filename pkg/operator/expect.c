@@ -97,14 +97,15 @@ static void looked(void *arg, enum kube_outcome outcome, const struct kube_reply
 {
 	struct expectation *x = arg;
 	struct work *w = x->work;
+	bool there = err->code == ERR_NONE && !str_empty(r->resource_version); /* else the answer was cut off */
 
 	(void)outcome;
 	x->look = NULL;
 	w->op->looks--;
 	reconcile_heard(w->op, err);
-	if (err->code == ERR_NONE && is_watched(x->kind, w, r->body))
+	if (there && is_watched(x->kind, w, r->body))
 		seen_there(x, r->resource_version);
-	else if (err->code == ERR_NONE || err->http_status == 404)
+	else if (there || err->http_status == 404)
 		seen_missing(x);
 	/* Else: expect_met() looks again. */
 	queue_add_at(w->op->queue, w->key, (struct mono){loop_now(w->op->loop).ms + MS_PER_S});

@@ -614,6 +614,20 @@ static void test_a_create_that_never_came(void **state)
 	          "create p5=3, create g6=0, status, " COMPANIONS);
 }
 
+/* By whatever stands between: there is a 200, but no version in it. A look that ends so says nothing either. */
+static void test_an_answer_that_is_cut_off(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] = (struct api_fault){
+		.method = "POST", .kind = KIND_DEPLOYMENT, .applied = true, .status = "200 OK", .reason = "x"};
+	f->api.faults[1] =
+		(struct api_fault){.method = "GET", .kind = KIND_DEPLOYMENT, .status = "200 OK", .reason = "x"};
+	start(f);
+	expect(f, "create p5=3!200, look p5!200, create g6=0, status, look p5, " COMPANIONS);
+	put_serving(f, "a", "p5");
+	expect(f, "status");
+}
+
 static void test_nothing_is_taken_away_on_an_old_view(void **state)
 {
 	struct fixture *f = *state;
@@ -1099,6 +1113,7 @@ int main(void)
 		TEST(test_room_that_another_pool_of_ours_has),
 		TEST(test_a_create_whose_answer_is_lost),
 		TEST(test_a_create_that_never_came),
+		TEST(test_an_answer_that_is_cut_off),
 		TEST(test_nothing_is_taken_away_on_an_old_view),
 		TEST(test_a_refused_template_is_remembered_and_mended),
 		TEST(test_an_instance_that_would_be_refused),
