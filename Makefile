@@ -1,5 +1,5 @@
-# make build | test | unit | corpus | sim | e2e | lint | fmt | fuzz | demo | bench | soak | availability | examples | deps |
-# install | clean
+# make build | test | unit | corpus | sim | e2e | faults | lint | fmt | fuzz | demo | bench | soak | availability | examples |
+# deps | install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -164,6 +164,11 @@ test: deps
 .PHONY: e2e
 e2e: deps
 	@hack/e2e
+
+# A sample of the runs in which one call or event goes wrong; hack/faults --help for more. FAULTS_SEED repeats one.
+.PHONY: faults
+faults: deps
+	@hack/faults $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .PHONY: lint
 lint: deps

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 )
 
 const (
-	// After its last fault, or its step, whichever is later.
+	// After its last fault, or its step, whichever is later, and beside the time that the step takes without faults.
 	convergeWithin = 30 * time.Second
 	// How long a fault may keep a step waiting before it fires.
 	fireWithin = 60 * time.Second
@@ -27,7 +26,8 @@ const (
 
 // What a run without faults has shown.
 type reference struct {
-	snapshots []string       // after each step
+	snapshots []string // after each step
+	took      []time.Duration
 	seen      map[string]int // requests and events
 	accepted  map[string]int // writes
 	made      map[string]int // objects
@@ -36,12 +36,13 @@ type reference struct {
 // A second run has to end alike; of what differs in number the smaller is planned for and the larger allowed.
 func (r *reference) merge(o *reference) error {
 	for i, s := range r.snapshots {
+		r.took[i] = max(r.took[i], o.took[i])
 		if s != o.snapshots[i] {
 			return fmt.Errorf("two runs without faults differ after step %d:\n%s\nand\n%s", i, s, o.snapshots[i])
 		}
 	}
-	if !maps.Equal(r.made, o.made) {
-		return fmt.Errorf("two runs without faults made different objects: %v and %v", r.made, o.made)
+	for key, n := range o.made {
+		r.made[key] = max(n, r.made[key])
 	}
 	for what, n := range r.seen {
 		if r.seen[what] = min(n, o.seen[what]); r.seen[what] == 0 {
@@ -192,6 +193,9 @@ func (r *run) awaitStep(i int, s *step) bool {
 		if !done && r.ref != nil && i >= r.scenario.armAt {
 			limit = began.Add(fireWithin)
 		}
+		if r.ref != nil {
+			return limit.Add(r.ref.took[i-1])
+		}
 		return limit.Add(time.Duration(s.calm) * time.Second)
 	}
 	var ok func() bool
@@ -211,6 +215,7 @@ func (r *run) awaitStep(i int, s *step) bool {
 		return false
 	}
 	r.got.snapshots = append(r.got.snapshots, r.rec.snapshot())
+	r.got.took = append(r.got.took, time.Since(began))
 	if broken := r.rec.failures(); len(broken) > 0 {
 		r.result.errors = append(r.result.errors, broken...)
 		return false
@@ -282,7 +287,11 @@ func (r *run) judge() {
 		return
 	}
 	for _, key := range sortedKeys(r.got.made) {
-		if n := r.got.made[key]; n > r.ref.made[key] {
+		allowed := r.ref.made[key]
+		if strings.HasPrefix(key, "pods/") { // one more try, as planner.md says
+			allowed += len(r.faults)
+		}
+		if n := r.got.made[key]; n > allowed {
 			r.result.fail("%s was made %d times, %d without faults", key, n, r.ref.made[key])
 		}
 	}

@@ -23,7 +23,7 @@ type step struct {
 	maxAlive int
 	// What was there before goes: there is nothing that must stay.
 	anew bool
-	// Seconds of no change that are part of the story (an operator that waits before it moves one).
+	// Seconds in which nothing changes, as the story has it (an operator that waits before it moves one).
 	calm int
 }
 
@@ -48,7 +48,7 @@ func (e *env) path(plural, name string) string {
 	return p
 }
 
-func (e *env) addNodes(pool string, first, count int) error {
+func (e *env) addNodes(pool string, first, count int, behaviour string) error {
 	for i := first; i < first+count; i++ {
 		name := fmt.Sprintf("%s-%s-%d", pool, e.id, i)
 		room := object{"cpu": "192", "memory": "2Ti", "pods": "110", "nvidia.com/gpu": "8"}
@@ -56,7 +56,7 @@ func (e *env) addNodes(pool string, first, count int) error {
 			"apiVersion": "v1", "kind": "Node",
 			"metadata": object{
 				"name":        name,
-				"annotations": object{"kwok.x-k8s.io/node": "fake"},
+				"annotations": object{"kwok.x-k8s.io/node": behaviour},
 				"labels": object{
 					"type": "kwok", "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux",
 					"kubernetes.io/hostname": name, "node.kubernetes.io/instance-type": e.instanceType(pool),
@@ -93,13 +93,16 @@ func (e *env) awaitNodes(count int) error {
 	return fmt.Errorf("the nodes are not Ready")
 }
 
+// What kwok makes of the nodes: on the first pods are Ready, and gone, at once, on the others it takes a second or two.
+const instant, realLife = "fake", "real-life"
+
 // nodes are there before anything else: so many of the best pool, so many to spare.
-func nodes(best, spare int) func(*env) error {
+func nodes(best, spare int, behaviour string) func(*env) error {
 	return func(e *env) error {
-		if err := e.addNodes("best", 0, best); err != nil {
+		if err := e.addNodes("best", 0, best, behaviour); err != nil {
 			return err
 		}
-		if err := e.addNodes("spare", 0, spare); err != nil {
+		if err := e.addNodes("spare", 0, spare, behaviour); err != nil {
 			return err
 		}
 		return e.awaitNodes(best + spare)
@@ -109,8 +112,11 @@ func nodes(best, spare int) func(*env) error {
 func (e *env) model(image string) object {
 	return object{
 		"apiVersion": "inference.instancepool.dev/v1alpha1", "kind": "Model", "metadata": object{"name": "llm"},
-		"spec": object{"template": object{"spec": object{"containers": []object{{
-			"name": "server", "image": image, "resources": object{"limits": object{"nvidia.com/gpu": 8}}}}}}},
+		"spec": object{"template": object{
+			"metadata": object{"annotations": object{
+				"kwok.instancepool.dev/ready-after": "1s", "kwok.instancepool.dev/stop-after": "1s"}},
+			"spec": object{"containers": []object{{
+				"name": "server", "image": image, "resources": object{"limits": object{"nvidia.com/gpu": 8}}}}}}},
 	}
 }
 
@@ -157,7 +163,7 @@ func changeImage(e *env) error {
 func remove(e *env) error { return e.api.remove(e.path("instancepoolendpoints", "llm")) }
 
 func moreNodes(pool string, first, count int) func(*env) error {
-	return func(e *env) error { return e.addNodes(pool, first, count) }
+	return func(e *env) error { return e.addNodes(pool, first, count, instant) }
 }
 
 func both(a, b func(*env) error) func(*env) error {
@@ -174,54 +180,54 @@ func pools(best, spare int) map[string]int { return map[string]int{"best": best,
 // The first step of each prepares the nodes and is never planned for.
 var scenarios = []scenario{
 	{"create", 1, []step{
-		{do: nodes(2, 1)},
+		{do: nodes(2, 1, instant)},
 		{do: create(2, passive), want: pools(2, 0), maxAlive: 2},
 	}},
 	{"scale", 2, []step{
-		{do: nodes(3, 1)},
+		{do: nodes(3, 1, instant)},
 		{do: create(1, passive), want: pools(1, 0), maxAlive: 1},
 		{do: scale(3), want: pools(3, 0), maxAlive: 3},
 		{do: scale(1), want: pools(1, 0), maxAlive: 3},
 	}},
 	{"fallback", 1, []step{
-		{do: nodes(1, 2)},
+		{do: nodes(1, 2, instant)},
 		{do: create(3, passive), want: pools(1, 2), maxAlive: 5},
 	}},
 	// What no pool had room for goes to the best one when that has a node again.
 	{"recovery", 2, []step{
-		{do: nodes(0, 1)},
+		{do: nodes(0, 1, instant)},
 		{do: create(2, passive), want: pools(0, 1), maxAlive: 4},
 		{do: moreNodes("best", 0, 1), want: pools(1, 1), maxAlive: 2},
 		{do: scale(1), want: pools(1, 0), maxAlive: 2},
 	}},
 	// It is moved back.
 	{"rebalance", 2, []step{
-		{do: nodes(0, 1)},
+		{do: nodes(0, 1, instant)},
 		{do: create(1, object{"retryAfterSeconds": 10, "rebalance": "Active"}), want: pools(0, 1), maxAlive: 2},
 		{do: moreNodes("best", 0, 1), want: pools(1, 0), maxAlive: 2, calm: 12},
 	}},
 	{"deletion", 2, []step{
-		{do: nodes(1, 1)},
+		{do: nodes(1, 1, instant)},
 		{do: create(2, passive), want: pools(1, 1), maxAlive: 3},
 		{do: remove, maxAlive: 2},
 		{do: func(e *env) error { return e.createEndpoint(1, passive) }, want: pools(1, 0), maxAlive: 1},
 	}},
 	// The same without a look in between: another uid under the same name.
 	{"recreate", 2, []step{
-		{do: nodes(2, 1)},
+		{do: nodes(2, 1, instant)},
 		{do: create(2, passive), want: pools(2, 0), maxAlive: 2},
 		{do: both(remove, func(e *env) error { return e.createEndpoint(1, passive) }), want: pools(1, 0), maxAlive: 3,
 			anew: true},
 	}},
 	{"template", 2, []step{
-		{do: nodes(3, 1)},
+		{do: nodes(3, 1, realLife)},
 		{do: create(2, passive), want: pools(2, 0), maxAlive: 2},
 		// A new one is asked for right before the old one that it replaces goes.
 		{do: changeImage, want: pools(2, 0), maxAlive: 4},
 	}},
 	// There is no room beside the old ones but in the other pool.
 	{"template-full", 2, []step{
-		{do: nodes(2, 1)},
+		{do: nodes(2, 1, realLife)},
 		{do: create(2, passive), want: pools(2, 0), maxAlive: 2},
 		{do: changeImage, want: pools(2, 0), maxAlive: 4},
 	}},
