@@ -199,6 +199,35 @@ void asked_put(struct work *w, const char *deployment, int32_t count)
 	w->asked[i] = (struct asked){hash, count};
 }
 
+static struct freed *freed_find(const struct work *w, const char *pool)
+{
+	uint64_t hash = hash64_str(HASH64_INIT, pool);
+
+	for (size_t i = 0; i < w->n_freed; i++)
+		if (w->freed[i].pool_hash == hash)
+			return &w->freed[i];
+	return NULL;
+}
+
+struct wall freed_at(const struct work *w, const char *pool)
+{
+	const struct freed *f = freed_find(w, pool);
+
+	return f ? f->at : (struct wall){0};
+}
+
+void freed_put(struct work *w, const char *pool, struct wall at)
+{
+	struct freed *f = freed_find(w, pool);
+
+	if (!f) {
+		w->freed = xreallocarray(w->freed, ++w->n_freed, sizeof(*w->freed));
+		f = &w->freed[w->n_freed - 1];
+		f->pool_hash = hash64_str(HASH64_INIT, pool);
+	}
+	f->at = at;
+}
+
 void work_free(struct work *w)
 {
 	run_free(w->run);
@@ -208,6 +237,7 @@ void work_free(struct work *w)
 		refusal_clear(w, w->refusals->kind, w->refusals->name);
 	map_done(&w->given_up, free);
 	free(w->asked);
+	free(w->freed);
 	free(w->restored);
 	free(w->key);
 	free(w->ns);

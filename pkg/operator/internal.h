@@ -67,6 +67,12 @@ struct asked {
 	int32_t count;
 };
 
+/* When an instance of the pool was last seen to be gone from a node that stays. */
+struct freed {
+	uint64_t pool_hash;
+	struct wall at;
+};
+
 /* A Deployment whose template we have put back. One that changes it again at once is not fought with every time. */
 struct restored {
 	uint64_t name_hash;
@@ -83,6 +89,8 @@ struct work {
 	struct refusal *refusals;
 	struct asked *asked;
 	size_t n_asked;
+	struct freed *freed;
+	size_t n_freed;
 	struct restored *restored;
 	size_t n_restored;
 	struct map given_up;     /* pool -> how often, for the metrics: uint64_t, of those that were */
@@ -196,6 +204,9 @@ bool expect_met(struct work *w);
 /* -1: not known; so it is put where an outcome is unknown, or the Deployment goes. */
 int32_t asked_count(const struct work *w, const char *deployment);
 void asked_put(struct work *w, const char *deployment, int32_t count);
+/* Not set: never. The pool is named as in the label of its pods. */
+struct wall freed_at(const struct work *w, const char *pool);
+void freed_put(struct work *w, const char *pool, struct wall at);
 void work_free(struct work *w);
 
 /* pause.c */

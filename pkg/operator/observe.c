@@ -261,9 +261,11 @@ static void look_at_waiting(struct look *l, const struct endpoint_pool *p, const
                             struct group *g, struct found *nodes, struct plan_pool_seen *seen)
 {
 	const struct pool_status *last = endpoint_status_pool(&l->e->status, p->name);
+	char label[NAME_MAX_BYTES + 1];
 	struct found leaving;
 	struct classify_input in;
 
+	label_value(p->name, label);
 	found_sort(nodes);
 	find_leaving(l, nodes, &leaving);
 	found_sort(&g->waiting);
@@ -277,6 +279,7 @@ static void look_at_waiting(struct look *l, const struct endpoint_pool *p, const
 		.n_nodes = nodes->n,
 		.leaving = (const struct pod *const *)leaving.items,
 		.n_leaving = leaving.n,
+		.freed = freed_at(l->w, label),
 		.older_bound = count_older(l, p),
 		.resources = m ? m->resources : NULL,
 		.n_resources = m ? m->n_resources : 0,

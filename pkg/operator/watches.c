@@ -223,7 +223,10 @@ static void pod_changed(void *arg, const void *before, const void *after)
 	if (op->started && !after && !str_empty(p->node_name)) {
 		const struct node *n = store_get(controller_store(op, KIND_NODE), NULL, p->node_name);
 		struct node_change c = {.op = op, .after = n, .waiting_only = true};
+		struct work *w = work_find(op, p->meta.ns, p->endpoint);
 
+		if (w && n && n->ready == TRI_TRUE && !str_empty(p->pool))
+			freed_put(w, p->pool, wall_now());
 		if (n)
 			store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
 	}

@@ -35,7 +35,8 @@ struct evidence {
 	const struct pod **unpromised;
 	size_t n_unpromised;
 	struct wall young_until; /* the last of those that are coming up stops being young */
-	struct wall looks_again; /* the scheduler has had time to look at the newest Ready node */
+	struct wall
+		looks_again; /* the scheduler has had time to look at the newest Ready node, or at room that was made */
 
 	bool being_released; /* something below is there, whether its time has passed or not */
 	struct wall preempted_until, left_until, returned_until; /* not set: nothing of the kind */
@@ -223,6 +224,15 @@ static void look_at_node(struct evidence *e, const struct node *n)
 		e->returned_until = wall_max(e->returned_until, until);
 		e->being_released = true;
 	}
+}
+
+/* An instance that ends quickly is not seen to be ending, and a view that was late shows all at once: the old verdict, the
+ * instance that is gone, but not yet who gets its room. */
+static void look_at_freed(struct evidence *e)
+{
+	if (e->judged && wall_is_set(e->in->freed) && refused_since(e->judged).ms <= e->in->freed.ms)
+		e->looks_again = wall_max(e->looks_again,
+		                          wall_add(second_end(wall_floor_s(e->in->freed)), CLASSIFY_RESCHEDULE_MS));
 }
 
 /* "1 is not Ready, 2 are cordoned": all but the usable; "" when there are none. */
@@ -527,6 +537,7 @@ static void explain(struct evidence *e, struct classify_output *ret)
 	}
 	for (size_t i = 0; i < in->n_nodes; i++)
 		look_at_node(e, in->nodes[i]);
+	look_at_freed(e);
 	look_at_preemption(e);
 	look_at_leaving(e);
 	if (something_comes(e, ret))

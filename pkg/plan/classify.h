@@ -39,6 +39,8 @@ struct classify_input {
 	size_t n_nodes;
 	const struct pod *const *leaving; /* pods of any endpoint being ended on those nodes */
 	size_t n_leaving;
+	struct wall
+		freed; /* when the last of ours was seen to be gone from one of those nodes; not set: not lately */
 	int32_t older_bound;          /* instances of older revisions of this endpoint bound on those nodes */
 	const struct jqty *resources; /* what one instance asks for */
 	size_t n_resources;

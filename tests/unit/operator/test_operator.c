@@ -1074,6 +1074,32 @@ static void test_a_node_that_is_not_heard_of(void **state)
 	expect(f, "p5 3->6, status");
 }
 
+/* A view that was late shows in one moment that an instance is gone and that others were refused before: its room is there, and
+ * the scheduler has not looked again yet. */
+static void test_room_that_is_seen_late(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	json_t *node =
+		api_json("{'metadata':{'name':'n','labels':{'" NODE_LABEL_INSTANCE_TYPE "':'p5'}},"
+	             "'status':{'capacity':{'nvidia.com/gpu':'8'},'allocatable':{'nvidia.com/gpu':'8'},"
+	             "'conditions':[{'type':'Ready','status':'True',"
+	             "'lastTransitionTime':'2026-11-25T09:00:00Z'}]}}");
+	api_put(&f->api, KIND_NODE, node);
+	put_serving(f, "a", "p5");
+	expect(f, "status");
+	api_hold(&f->api, KIND_POD);
+	put_refused(f, "b", "p5");
+	put_refused(f, "c", "p5");
+	put_refused(f, "d", "p5");
+	api_remove(&f->api, KIND_POD, "a");
+	api_release(&f->api, KIND_POD);
+	expect(f, "status");
+	const json_t *pools = json_at(api_get(&f->api, KIND_ENDPOINT, "llm"), "status", "instancePools");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(pools, 0), "reason")), "Settling");
+}
+
 static int setup_server(void **state)
 {
 	(void)state;
@@ -1132,6 +1158,7 @@ int main(void)
 		TEST(test_standing_by),
 		TEST(test_progress_is_told_once_a_second),
 		TEST(test_a_node_that_is_not_heard_of),
+		TEST(test_room_that_is_seen_late),
 		TEST(test_a_server_that_is_away),
 		TEST(test_a_server_that_is_silent),
 	};

@@ -90,6 +90,24 @@ static void room_was_made(void **state)
 	is(live(sc, 43), REASON_STOCK_OUT, true, NEVER);
 }
 
+/* The verdict is older than the room, which nobody has seen to be released. */
+static void an_instance_is_gone_all_at_once(void **state)
+{
+	struct scene *sc = *state;
+	node(sc, "a", 8);
+	pod(sc, 0, NO_ROOM);
+	sc->in.older_bound = 1;
+	is(look(sc, 8), REASON_OWN_FLEET, false, NEVER);
+	sc->in.freed = at(7.5);
+	is(live(sc, 8), REASON_SETTLING, false, 20);
+	is(live(sc, 19.9), REASON_SETTLING, false, 20);
+	is(live(sc, 20), REASON_OWN_FLEET, false, NEVER);
+	/* One that came when the room was there already was refused all the same. */
+	sc->in.older_bound = 0;
+	sc->in.freed = at(-0.5);
+	is(look(sc, 8), REASON_STOCK_OUT, true, NEVER);
+}
+
 static void one_hangs_and_another_makes_room(void **state)
 {
 	struct scene *sc = *state;
@@ -433,6 +451,7 @@ int main(void)
 		STORY(room_on_a_node_that_goes_too_is_none),
 		STORY(a_young_node_that_is_not_heard_of_is_not_coming),
 		STORY(room_was_made),
+		STORY(an_instance_is_gone_all_at_once),
 		STORY(one_hangs_and_another_makes_room),
 		STORY(leaving_helps_only_where_room_lacks),
 		STORY(a_new_node_comes_up),
