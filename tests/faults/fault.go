@@ -105,6 +105,11 @@ func isStale(kind string) bool {
 	return strings.HasPrefix(kind, "stale") || strings.HasPrefix(kind, "frozen")
 }
 
+// Does the operator not get to write what it has decided, or not hear that it was done?
+func (f fault) losesMemory() bool {
+	return isKill(f.kind) || isStale(f.kind) || strings.HasSuffix(f.kind, "-applied")
+}
+
 func (p plan) needsStaleServer() bool {
 	return slices.ContainsFunc(p.faults, func(f fault) bool { return isStale(f.kind) })
 }
@@ -127,15 +132,15 @@ func kindsFor(what string) []string {
 const maxEvents = 4
 
 // All plans for a scenario, by what its reference runs have in common, in a fixed order.
-func plansFor(scenario string, seen map[string]int) []plan {
+func plansFor(scenario string, ref *reference) []plan {
 	var plans []plan
 	add := func(faults ...fault) { plans = append(plans, plan{scenario, faults}) }
-	for _, what := range sortedKeys(seen) {
+	for _, what := range sortedKeys(ref.seen) {
 		verb, rest, _ := strings.Cut(what, ".")
 		if verb == "write" { // any of the others
 			continue
 		}
-		n := seen[what]
+		n := ref.seen[what]
 		if verb == "event" {
 			n = min(n, maxEvents)
 		}
@@ -149,13 +154,15 @@ func plansFor(scenario string, seen map[string]int) []plan {
 			if k == 1 {
 				add(fault{what, k, frozenKinds[0]})
 			}
-			for _, kind := range halfDone {
-				add(fault{what, k, kind}, fault{"write", 1, "kill-applied"})
+			if k <= ref.followed[what] {
+				for _, kind := range halfDone {
+					add(fault{what, k, kind}, fault{"write", 1, "kill-applied"})
+				}
+				add(fault{what, k, "kill-applied"}, fault{"write", 1, "kill-before"})
 			}
 			for i, kind := range []string{"503", "cut", "short", "410", "slow"} {
 				add(fault{what, k, "kill-applied"}, fault{"list." + watchedKinds[(k+i+len(plans))%len(watchedKinds)], 1, kind})
 			}
-			add(fault{what, k, "kill-applied"}, fault{"write", 1, "kill-before"})
 		}
 	}
 	return plans

@@ -138,7 +138,7 @@ func choose(names []string, refs map[string]*reference) ([]plan, error) {
 	}
 	var plans []plan
 	for _, name := range names {
-		plans = append(plans, plansFor(name, refs[name].seen)...)
+		plans = append(plans, plansFor(name, refs[name])...)
 	}
 	expr, err := regexp.Compile(*match)
 	if err != nil {
@@ -243,7 +243,7 @@ func work() error {
 		for _, w := range refs[name].accepted {
 			n += w
 		}
-		fmt.Printf("reference %s: %d writes, %d plans\n", name, n, len(plansFor(name, refs[name].seen)))
+		fmt.Printf("reference %s: %d writes, %d plans\n", name, n, len(plansFor(name, refs[name])))
 	}
 	if *printOnly {
 		for _, p := range plans {

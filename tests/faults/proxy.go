@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +43,7 @@ type proxy struct {
 	armed    bool
 	counts   map[string]int // what was asked and seen since it was armed
 	total    map[string]int // the same for all plans to come: counts is begun anew after the first fault
+	order    []string       // the writes in total
 	accepted map[string]int // writes that the API server carried out
 	lastSeen time.Time      // of a write
 	faults   []fault
@@ -109,6 +111,9 @@ func (p *proxy) occurs(whats ...string) string {
 	for _, what := range whats {
 		p.counts[what]++
 		p.total[what]++
+		if what == "write" {
+			p.order = append(p.order, whats[0])
+		}
 		if p.fired < len(p.faults) && p.faults[p.fired].what == what && p.faults[p.fired].k == p.counts[what] {
 			kind = p.faults[p.fired].kind
 		}
@@ -148,10 +153,10 @@ func (p *proxy) quietSince() time.Time {
 	return p.lastSeen
 }
 
-func (p *proxy) numbers() (seen, accepted map[string]int) {
+func (p *proxy) numbers() (seen, accepted map[string]int, order []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return maps.Clone(p.total), maps.Clone(p.accepted)
+	return maps.Clone(p.total), maps.Clone(p.accepted), slices.Clone(p.order)
 }
 
 func (p *proxy) killAndRestart() {

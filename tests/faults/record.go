@@ -142,14 +142,11 @@ func (r *recorder) check() {
 	}
 }
 
-// snapshot is what two runs must have alike: no times, no uids, no hashes, no messages.
-func (r *recorder) snapshot() string {
+// snapshot is what two runs must have alike: no times, no uids, no hashes, no messages. Without memory what the status tells
+// of earlier tries is left out.
+func (r *recorder) snapshot(memory bool) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.snapshotLocked()
-}
-
-func (r *recorder) snapshotLocked() string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	uid := ""
@@ -162,11 +159,14 @@ func (r *recorder) snapshotLocked() string {
 		for i, p := range list(s, "instancePools") {
 			// What an idle pool tells besides is history: a slower machine tries it once more, or once less.
 			why := ""
-			if text(p, "state") != "Idle" {
-				why = fmt.Sprintf(" %q, strikes %d", text(p, "reason"), number(p, "strikes"))
+			if memory {
+				why = text(p, "state")
 			}
-			add("  pool %d %s: %s%s, desired %d, current %d, starting %d, waiting %d", i, text(p, "name"), text(p, "state"),
-				why, number(p, "desiredInstanceCount"), number(p, "currentInstanceCount"), number(p, "startingInstanceCount"),
+			if memory && why != "Idle" {
+				why = fmt.Sprintf("%s %q, strikes %d", why, text(p, "reason"), number(p, "strikes"))
+			}
+			add("  pool %d %s: %s, desired %d, current %d, starting %d, waiting %d", i, text(p, "name"), why,
+				number(p, "desiredInstanceCount"), number(p, "currentInstanceCount"), number(p, "startingInstanceCount"),
 				number(p, "waitingInstanceCount"))
 		}
 		for _, c := range list(s, "conditions") {
