@@ -23,8 +23,6 @@ type step struct {
 	maxAlive int
 	// What was there before goes: there is nothing that must stay.
 	anew bool
-	// Seconds in which nothing changes, as the story has it (an operator that waits before it moves one).
-	calm int
 }
 
 // What a plan has for itself.
@@ -204,7 +202,7 @@ var scenarios = []scenario{
 	{"rebalance", 2, []step{
 		{do: nodes(0, 1, instant)},
 		{do: create(1, object{"retryAfterSeconds": 10, "rebalance": "Active"}), want: pools(0, 1), maxAlive: 2},
-		{do: moreNodes("best", 0, 1), want: pools(1, 0), maxAlive: 2, calm: 12},
+		{do: moreNodes("best", 0, 1), want: pools(1, 0), maxAlive: 2},
 	}},
 	{"deletion", 2, []step{
 		{do: nodes(1, 1, instant)},
