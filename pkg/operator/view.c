@@ -1,8 +1,8 @@
 /* How old what the stores show may be. */
 #include "operator/internal.h"
 
-#define CATCH_UP_MS MS_PER_S      /* in which what was missed comes in */
-#define STOPPED_MS (2 * MS_PER_S) /* a loop that is so late did not run for a while */
+#define CATCH_UP_MS (2 * MS_PER_S) /* in which what was missed comes in */
+#define STOPPED_MS (2 * MS_PER_S)  /* a loop that is so late did not run for a while */
 
 bool view_is_current(const struct controller *op)
 {

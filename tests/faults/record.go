@@ -157,13 +157,13 @@ func (r *recorder) snapshot(memory bool) string {
 			number(s, "observedGeneration") == number(e, "metadata", "generation"), number(s, "desiredInstanceCount"),
 			number(s, "currentInstanceCount"), text(s, "failureReason"))
 		for i, p := range list(s, "instancePools") {
-			// What an idle pool tells besides is history: a slower machine tries it once more, or once less.
+			// How many strikes, and what an idle pool tells besides, is history: a slower machine tries it once more or less.
 			why := ""
 			if memory {
 				why = text(p, "state")
 			}
 			if memory && why != "Idle" {
-				why = fmt.Sprintf("%s %q, strikes %d", why, text(p, "reason"), number(p, "strikes"))
+				why = fmt.Sprintf("%s %q, struck %t", why, text(p, "reason"), number(p, "strikes") > 0)
 			}
 			add("  pool %d %s: %s, desired %d, current %d, starting %d, waiting %d", i, text(p, "name"), why,
 				number(p, "desiredInstanceCount"), number(p, "currentInstanceCount"), number(p, "startingInstanceCount"),
