@@ -15,6 +15,8 @@ from specs import NAME, TYPES, fill, pools, with_types
 from world import Namespace, Refused, until
 
 SETTLE_S = 60  # as the clock of a busy machine goes
+MOVE_S = 15  # more, for each instance that is moved to a better pool
+SCARCE_S = 60  # more, for pools that are asked again after a pause
 TROUBLE_S = 20  # until it is named
 LOG_LINES = 60  # warnings and errors about one case: no flood
 ABSENT = "absent"
@@ -103,8 +105,11 @@ class Running:
         return f
 
     def ends_as(self, fresh, before):
-        more = 15 * sum(before.values()) if fresh.spec["capacity"]["rebalance"] == "Active" else 0
-        return wait_until(self.walk, SETTLE_S + more, lambda f: wrong_after(f, fresh, before, self.rooms))
+        ample = self.case.ample
+        more = 0 if ample else SCARCE_S
+        if fresh.spec["capacity"]["rebalance"] == "Active":
+            more += MOVE_S * sum(before.values())
+        return wait_until(self.walk, SETTLE_S + more, lambda f: wrong_after(f, fresh, before, self.rooms, ample))
 
     # What the API server refuses
 

@@ -68,7 +68,8 @@ class Facts:
 
     def told_of_states(self):
         """What follows from it where no pool has ever been short."""
-        return {f"state of pool {p['name']}": (p["state"], p.get("reason")) for p in self.status.get("instancePools", [])}
+        return {f"state of pool {p['name']}": (p["state"], p.get("reason"), p.get("message"))
+                for p in self.status.get("instancePools", [])}
 
 
 def without_counts(d):
@@ -190,25 +191,50 @@ def has_room(f, rooms, found):
 
 
 def room_left(f, rooms):
-    left, found = dict(rooms), f.mix()
-    for p in pools(f.spec):
-        left[nodes_of(p)] -= found[p["name"]]
+    """By type, whatever revision or pool has the rest."""
+    left = dict(rooms)
+    for pod in f.pods:
+        if node := pod["spec"].get("nodeName"):
+            left[node.removeprefix("node-")] -= 1
     return left
 
 
-def wrong_after(f, fresh, before, rooms):
+def wrong_after(f, fresh, before, rooms, ample):
     """What is wrong with an endpoint that had the mix `before`, where a new one with the same spec gives `fresh`."""
+    if not ample and update_waits(f, fresh):
+        return wrong_waiting(f, fresh, rooms)
     bad = wrong_always(f, rooms)
     if bad:
         return bad
     bad = differences("", f.told(), fresh.told())
-    ample = all(room > f.spec["instanceCount"] for room in rooms.values())
     bad += wrong_mix(f, fresh, before) if ample else passed_over(f, before, rooms)
     if f.mix() == fresh.mix():
         bad += differences("", f.told_by_pool(), fresh.told_by_pool())
         if ample:
             bad += differences("", f.told_of_states(), fresh.told_of_states())
     return bad
+
+
+def update_waits(f, fresh):
+    """Fewer are to be had than are wanted, and older instances have the room: these serve on, and none goes for a new one."""
+    names = {d["metadata"]["name"] for d in fresh.deployments}
+    older = sum(d["spec"]["replicas"] for d in f.deployments if d["metadata"]["name"] not in names)
+    return older > 0 and sum(fresh.mix().values()) < fresh.spec["instanceCount"]
+
+
+def wrong_waiting(f, fresh, rooms):
+    """What must be true even then."""
+    ready, wanted = f.status["currentInstanceCount"], f.spec["instanceCount"]
+    bad = [] if f.status["phase"] == "Updating" else [f"status.phase is {f.status['phase']}, though older instances serve"]
+    if f.status["observedGeneration"] != f.endpoint["metadata"]["generation"]:
+        bad.append("status.observedGeneration is old")
+    if not sum(fresh.mix().values()) <= ready <= wanted:
+        bad.append(f"{ready} of {wanted} serve, a new endpoint has {sum(fresh.mix().values())}")
+    told, new = f.told(), fresh.told()
+    for key in new:
+        if key == "pools" or key.startswith("Deployment ") or key in ("Service", "PodDisruptionBudget"):
+            bad += differences(key, told.get(key), new[key])
+    return bad + has_room(f, rooms, f.mix())
 
 
 def wrong_mix(f, fresh, before):

@@ -58,6 +58,9 @@ OVERRIDES = {
     "capacity.retryAfterSeconds": maybe(0.7, 10, 60, 3600),
     "capacity.maxRetryAfterSeconds": maybe(0.4, 60, 3600, 86400),
 }
+# Where a pool may be short the test has to wait until it is asked again.
+SCARCE = {**OVERRIDES, "capacity": lambda random: {"retryAfterSeconds": 10, "maxRetryAfterSeconds": 10,
+                                                   "rebalance": random.choice(("Passive", "Active"))}}
 
 
 @dataclass
@@ -86,20 +89,23 @@ class Case:
 def draw_case(seed, index, accepts):
     """`accepts(spec)` asks the API server; what it refuses is drawn again."""
     random = randomness.Random(f"{seed}/{index}")
-    rooms = dict.fromkeys(TYPES, AMPLE)
-    if index % 3 == 2:
-        rooms = {t: random.randint(0, 3) for t in TYPES}
-    first = draw_models(random)
-    second = first if random.random() < 0.6 else draw_models(random)
-    s1 = draw_spec(random, accepts)
-    s2 = vary(s1, random, accepts) if random.random() < 0.6 else draw_spec(random, accepts)
+    rooms, overrides = dict.fromkeys(TYPES, AMPLE), OVERRIDES
+    if random.random() < 0.35:
+        rooms, overrides = {t: random.randint(0, 3) for t in TYPES}, SCARCE
+    # One for all: the Service is made once, with the port that its first Model has then.
+    port = random.choice((OMIT, 1, 9000, 65535))
+    first = draw_models(random, port)
+    second = first if random.random() < 0.6 else draw_models(random, port)
+    s1, s2 = draw_spec(random, overrides, accepts), draw_spec(random, overrides, accepts)
+    if random.random() < 0.6:
+        s2 = edited(s1, s2, random, accepts)
     return Case(f"{seed}/{index}", rooms, (first, second), (s1, s2), TROUBLES[index % len(TROUBLES)],
                 [random.random() for _ in range(3)])
 
 
-def draw_spec(random, accepts):
+def draw_spec(random, overrides, accepts):
     part = schema.load("instancepoolendpoints")["properties"]["spec"]
-    return accepted(lambda: one_way(schema.draw(part, random, OVERRIDES), random), accepts)
+    return accepted(lambda: one_way(schema.draw(part, random, overrides), random), accepts)
 
 
 def one_way(spec, random):
@@ -111,12 +117,12 @@ def one_way(spec, random):
     return spec
 
 
-def vary(spec, random, accepts):
-    """The same with a few parts from another: what an edit does."""
+def edited(spec, other, random, accepts):
+    """The spec with a few parts of another."""
     def edit():
-        new, other = copy.deepcopy(spec), draw_spec(random, accepts)
+        new = copy.deepcopy(spec)
         for _ in range(random.randint(1, 3)):
-            edit_once(new, other, random)
+            edit_once(new, copy.deepcopy(other), random)
         return new
 
     return accepted(edit, accepts)
@@ -154,11 +160,11 @@ def accepted(make, accepts):
     raise RuntimeError("the API server refuses all that is drawn from the schema: does specs.OVERRIDES miss a field?")
 
 
-def draw_models(random):
+def draw_models(random, port=OMIT):
     part = schema.load("models")["properties"]["spec"]["properties"]["server"]
-    return {name: model_spec(schema.draw(part, random, {"healthPath": maybe(0.3, "/health"),
-                                                       "metricsPath": maybe(0.3, "/m")}),
-                             f"example/llm:{random.randint(1, 3)}", schema.word(random)) for name in MODELS}
+    overrides = {"port": lambda _random: port, "healthPath": maybe(0.3, "/health"), "metricsPath": maybe(0.3, "/m")}
+    return {name: model_spec(schema.draw(part, random, overrides), f"example/llm:{random.randint(1, 3)}",
+                             schema.word(random)) for name in MODELS}
 
 
 def model_spec(server, image, setting):
