@@ -29,9 +29,11 @@ class Facts:
         return next((c for c in self.status.get("conditions", []) if c["type"] == kind), {})
 
     def mix(self):
-        """Instances by pool, as they are and not as the status says."""
+        """Ready instances by pool, as they are and not as the status says."""
         got = {p["name"]: 0 for p in self.status.get("instancePools", [])}
         for pod in self.pods:
+            if not any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", [])):
+                continue
             pool = pod["metadata"]["labels"].get(LABEL + "pool", "none")
             got[pool] = got.get(pool, 0) + 1
         return got
@@ -105,7 +107,7 @@ def unsettled(f):
         have = [d["status"].get(key, 0) for key in ("replicas", "readyReplicas", "updatedReplicas")]
         if have != [d["spec"]["replicas"]] * 3 or d["status"].get("observedGeneration") != d["metadata"]["generation"]:
             return f"Deployment {d['metadata']['name']} has not all replicas Ready"
-    if sum(f.mix().values()) != sum(d["spec"]["replicas"] for d in f.deployments):
+    if len(f.pods) != sum(d["spec"]["replicas"] for d in f.deployments):
         return "pods are there that no Deployment asks for"
     return None
 
@@ -201,6 +203,8 @@ def room_left(f, rooms):
 
 def wrong_after(f, fresh, before, rooms, ample):
     """What is wrong with an endpoint that had the mix `before`, where a new one with the same spec gives `fresh`."""
+    if f.status.get("observedGeneration") != f.endpoint["metadata"]["generation"]:
+        return ["status.observedGeneration is old"]
     if not ample and update_waits(f, fresh):
         return wrong_waiting(f, fresh, rooms)
     bad = wrong_always(f, rooms)
@@ -226,8 +230,6 @@ def wrong_waiting(f, fresh, rooms):
     """What must be true even then."""
     ready, wanted = f.status["currentInstanceCount"], f.spec["instanceCount"]
     bad = [] if f.status["phase"] == "Updating" else [f"status.phase is {f.status['phase']}, though older instances serve"]
-    if f.status["observedGeneration"] != f.endpoint["metadata"]["generation"]:
-        bad.append("status.observedGeneration is old")
     if not sum(fresh.mix().values()) <= ready <= wanted:
         bad.append(f"{ready} of {wanted} serve, a new endpoint has {sum(fresh.mix().values())}")
     told, new = f.told(), fresh.told()

@@ -100,24 +100,21 @@ class Suite:
     # What is run
 
     def case(self, index):
-        begin, name, failure = time.time(), f"case {index}", None
-        try:
-            case = draw_case(self.seed, index, self.accepts)
-            name += f" ({'ample' if case.ample else 'scarce'}; {case.trouble})"
-            run(self.world, case, f"{self.run_id}-{index}", self.log)
-        except Failure as e:
-            failure = str(e)
-        self.tell(name, begin, failure)
+        begin = time.time()
+        case = draw_case(self.seed, index, self.accepts)
+        failure = self.try_case(case, f"{self.run_id}-{index}")
+        self.tell(f"case {index}: {case.title()}", begin, failure)
         if failure:
             print(self.story(index, case, failure), flush=True)
 
     def story(self, index, case, failure):
         """The smallest case that fails as well, and how to run it."""
-        smallest, words = shrink(case, failure, self.shrinking, JOBS, self.accepts,
+        smallest, words = shrink(case, failure, self.shrinking, JOBS, lambda spec: self.drafts.refusal(spec) is None,
                                  lambda c, n: self.try_case(c, f"{self.run_id}-{index}-{n}"))
         return f"    again: hack/generated --seed {self.seed} --case {index}\n" + smallest.shown(words)
 
     def try_case(self, case, run_id):
+        """None, or the words of its failure."""
         try:
             run(self.world, case, run_id, self.log)
             return None
@@ -172,6 +169,8 @@ def main():
         with ThreadPoolExecutor(JOBS) as threads:
             for done in [threads.submit(suite.case, i) for i in (range(o.count) if o.case is None else [o.case])]:
                 done.result()
+    except Failure as e:
+        suite.tell("valid specs", time.time(), str(e))
     finally:
         suite.end()
     print(f"seed {o.seed}; {suite.refused} drawn specs were refused by the API server, each with the field")

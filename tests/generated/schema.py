@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OMIT = object()  # what an override gives for a field that stays away
+OMIT, DRAWN = object(), object()  # what an override gives for a field that stays away, or is drawn from the schema
 OPTIONAL = 0.35  # how often a field that need not be there is
 UNKNOWN = "generated"  # a field that no schema has
 
@@ -31,8 +31,8 @@ def rules(schema):
 
 def draw(schema, random, overrides, path=""):
     """A value. `overrides` says by path ("instancePools[].name") what the schema cannot: a function of `random`."""
-    if path in overrides:
-        return overrides[path](random)
+    if path in overrides and (value := overrides[path](random)) is not DRAWN:
+        return value
     if "enum" in schema:
         return random.choice(schema["enum"])
     return DRAW[schema["type"]](schema, random, overrides, path)

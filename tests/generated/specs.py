@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import schema
 import yaml
-from schema import OMIT
+from schema import DRAWN, OMIT
 
 NAME = "llm"  # of the endpoint
 TYPES = ("type0", "type1", "type2")
@@ -44,7 +44,8 @@ def a_toleration(random):
 OVERRIDES = {
     "modelName": lambda random: random.choice(MODELS),
     "instanceCount": maybe(0.9, 0, 1, 2, 3, 4, 5),
-    "instanceType": lambda random: a_type(random) if random.random() < 0.2 else OMIT,
+    "instanceType": lambda random: a_type(random) if random.random() < 0.15 else OMIT,
+    "instancePools": maybe(0.9, DRAWN),
     "instancePools[].name": maybe(0.7, "a", "b", "c", "d"),
     "instancePools[].instanceType": a_type,
     "instancePools[].priority": lambda random: random.choice((1, 1, 2, 3, 1000)),
@@ -75,6 +76,10 @@ class Case:
     @property
     def ample(self):
         return all(room == AMPLE for room in self.rooms.values())
+
+    def title(self):
+        counts = [f"{len(pools(s))} pools x {s.get('instanceCount', 'unset')}" for s in self.specs]
+        return f"{'ample' if self.ample else 'scarce'}, {' -> '.join(counts)}, {self.trouble or 'no trouble'}"
 
     def shown(self, failure):
         """For whoever has to find out why it failed."""
@@ -112,8 +117,6 @@ def one_way(spec, random):
     """Mostly what most people write: few specs with both a type and pools."""
     if "instanceType" in spec and random.random() < 0.9:
         spec.pop("instancePools", None)
-    elif "instancePools" not in spec and random.random() < 0.9:
-        spec["instanceType"] = a_type(random)
     return spec
 
 
