@@ -1,5 +1,5 @@
-# make build | test | unit | corpus | sim | e2e | faults | lint | fmt | fuzz | demo | bench | soak | availability | examples |
-# deps | install | clean
+# make build | test | unit | corpus | sim | e2e | faults | generated | lint | fmt | fuzz | demo | bench | soak | availability |
+# examples | deps | install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -169,6 +169,12 @@ e2e: deps
 .PHONY: faults
 faults: deps
 	@hack/faults $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
+
+# Endpoints drawn from the CRD's schema. GENERATED_SEED=N draws the same again.
+GENERATED_COUNT ?= 100
+.PHONY: generated
+generated: deps
+	@hack/generated --count $(GENERATED_COUNT) $(if $(GENERATED_SEED),--seed $(GENERATED_SEED))
 
 .PHONY: lint
 lint: deps

@@ -75,7 +75,7 @@ class Running:
         if trouble == "Service taken":
             self.named("NameTaken", f"Service {NAME}")
             foreign.remove()
-        f = self.ends_as(first_alone, {})
+        f = self.ends_as(first_alone, None)
         self.refusals()
 
         self.step = "S2 after S1"
@@ -86,11 +86,11 @@ class Running:
         if foreign.name:
             self.named("NameTaken", f"Deployment {foreign.name}")
             foreign.remove()
-        f = self.ends_as(second_alone, f.mix())
+        f = self.ends_as(second_alone, f)
 
         self.step = f"S2 with trouble: {trouble}"
         self.trouble(f)
-        before = look(self.walk).mix()
+        before = look(self.walk)
         self.step = "S1 again"
         self.walk.apply_models(m1)
         self.walk.apply_endpoint(s1)
@@ -108,7 +108,7 @@ class Running:
         ample = self.case.ample
         more = 0 if ample else SCARCE_S
         if fresh.spec["capacity"]["rebalance"] == "Active":
-            more += MOVE_S * sum(before.values())
+            more += MOVE_S * fresh.spec["instanceCount"]
         return wait_until(self.walk, SETTLE_S + more, lambda f: wrong_after(f, fresh, before, self.rooms, ample))
 
     # What the API server refuses

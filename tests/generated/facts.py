@@ -38,6 +38,11 @@ class Facts:
             got[pool] = got.get(pool, 0) + 1
         return got
 
+    def stays(self, fresh):
+        """The same, without those that another revision or pool replaces: what the new spec finds and may keep."""
+        names, mix = {d["metadata"]["name"] for d in fresh.deployments}, self.mix()
+        return {pool_of(d): mix.get(pool_of(d), 0) for d in self.deployments if d["metadata"]["name"] in names}
+
     def version(self):
         return [o["metadata"]["resourceVersion"] for o in (self.endpoint, *self.deployments)]
 
@@ -72,6 +77,10 @@ class Facts:
         """What follows from it where no pool has ever been short."""
         return {f"state of pool {p['name']}": (p["state"], p.get("reason"), p.get("message"))
                 for p in self.status.get("instancePools", [])}
+
+
+def pool_of(d):
+    return d["metadata"]["labels"][LABEL + "pool"]
 
 
 def without_counts(d):
@@ -148,26 +157,27 @@ def wrong_alone(f, rooms):
     return bad
 
 
-def wrong_always(f, rooms):
-    """What is wrong with any endpoint that has settled, whatever was before."""
+def wrong_always(f, rooms, kept=None):
+    """What is wrong with any endpoint that has settled. A lowered maxInstanceCount takes nothing away of what it `kept`."""
     if why := unsettled(f):
         return [why]
     wanted, found = f.spec["instanceCount"], f.mix()
-    bad = differences("instances in all", sum(found.values()), sum(fill(f.spec, wanted, rooms).values()))
+    caps = {p["name"]: max(cap(p), (kept or {}).get(p["name"], 0)) for p in pools(f.spec)}
+    bad = differences("instances in all", sum(found.values()), sum(fill(f.spec, wanted, rooms, caps).values()))
     bad += differences("InsufficientCapacity", f.condition("InsufficientCapacity")["status"],
                        str(sum(found.values()) < wanted))
-    by_name = {d["metadata"]["labels"][LABEL + "pool"]: d for d in f.deployments}
+    by_name = {pool_of(d): d for d in f.deployments}
     bad += differences("pools with a Deployment", sorted(by_name), sorted(p["name"] for p in pools(f.spec)))
     bad += differences("Deployments", len(f.deployments), len(by_name))
     bad += differences("pools in the status", [(p["name"], p["instanceType"], p["priority"]) for p in
                                                f.status["instancePools"]],
                        [(p["name"], p["instanceType"], p["priority"]) for p in pools(f.spec)])
     for p in pools(f.spec):
-        if found.get(p["name"], 0) > cap(p):
+        if found.get(p["name"], 0) > caps[p["name"]]:
             bad.append(f"pool {p['name']} has {found[p['name']]}, more than maxInstanceCount {p['maxInstanceCount']}")
         if p["name"] in by_name:
             bad += wrong_template(p, f.spec, by_name[p["name"]])
-    return bad + has_room(f, rooms, found)
+    return bad + has_room(f, rooms)
 
 
 def wrong_template(pool, spec, deployment):
@@ -181,8 +191,9 @@ def wrong_template(pool, spec, deployment):
     return bad
 
 
-def has_room(f, rooms, found):
+def has_room(f, rooms):
     """While some are missing no pool whose breaker is closed may have room."""
+    found = f.mix()
     if sum(found.values()) >= f.spec["instanceCount"]:
         return []
     left = room_left(f, rooms)
@@ -202,16 +213,19 @@ def room_left(f, rooms):
 
 
 def wrong_after(f, fresh, before, rooms, ample):
-    """What is wrong with an endpoint that had the mix `before`, where a new one with the same spec gives `fresh`."""
+    """What is wrong with an endpoint that was `before` (None: new), where a new one with the same spec gives `fresh`."""
     if f.status.get("observedGeneration") != f.endpoint["metadata"]["generation"]:
         return ["status.observedGeneration is old"]
-    if not ample and update_waits(f, fresh):
+    if update_waits(f, fresh):
         return wrong_waiting(f, fresh, rooms)
-    bad = wrong_always(f, rooms)
+    kept = before.stays(fresh) if before else {}
+    bad = wrong_always(f, rooms, kept)
     if bad:
         return bad
+    if any(kept.get(p["name"], 0) > cap(p) for p in pools(f.spec)):
+        return wrong_objects(f, fresh)
     bad = differences("", f.told(), fresh.told())
-    bad += wrong_mix(f, fresh, before) if ample else passed_over(f, before, rooms)
+    bad += wrong_mix(f, fresh, kept) if ample else passed_over(f, kept, rooms)
     if f.mix() == fresh.mix():
         bad += differences("", f.told_by_pool(), fresh.told_by_pool())
         if ample:
@@ -220,7 +234,7 @@ def wrong_after(f, fresh, before, rooms, ample):
 
 
 def update_waits(f, fresh):
-    """Fewer are to be had than are wanted, and older instances have the room: these serve on, and none goes for a new one."""
+    """Fewer are to be had than are wanted, for want of room or by maxInstanceCount: older instances serve on for the rest."""
     names = {d["metadata"]["name"] for d in fresh.deployments}
     older = sum(d["spec"]["replicas"] for d in f.deployments if d["metadata"]["name"] not in names)
     return older > 0 and sum(fresh.mix().values()) < fresh.spec["instanceCount"]
@@ -232,19 +246,22 @@ def wrong_waiting(f, fresh, rooms):
     bad = [] if f.status["phase"] == "Updating" else [f"status.phase is {f.status['phase']}, though older instances serve"]
     if not sum(fresh.mix().values()) <= ready <= wanted:
         bad.append(f"{ready} of {wanted} serve, a new endpoint has {sum(fresh.mix().values())}")
+    return bad + wrong_objects(f, fresh) + has_room(f, rooms)
+
+
+def wrong_objects(f, fresh):
+    """What is so whatever the counts are."""
     told, new = f.told(), fresh.told()
-    for key in new:
-        if key == "pools" or key.startswith("Deployment ") or key in ("Service", "PodDisruptionBudget"):
-            bad += differences(key, told.get(key), new[key])
-    return bad + has_room(f, rooms, f.mix())
+    return [line for key in new if key in ("pools", "Service", "PodDisruptionBudget") or key.startswith("Deployment ")
+            for line in differences(key, told.get(key), new[key])]
 
 
-def wrong_mix(f, fresh, before):
-    """Nothing that serves is moved, unless rebalance is Active. So of each pool that many stay as the new spec allows, and
-    what is missing comes, or what is too many goes, in the order of the pools: each pool ends between what stays and what
-    a new endpoint has. Where no pool keeps more than that, it ends there exactly."""
+def wrong_mix(f, fresh, kept):
+    """Nothing that serves is moved, unless rebalance is Active. So what is kept stays, and what is missing comes, or what is
+    too many goes, in the order of the pools: each pool ends between what it kept and what a new endpoint has. Where no
+    pool kept more than that, it ends there exactly."""
     found, new = f.mix(), fresh.mix()
-    keeps = {p["name"]: min(before.get(p["name"], 0), cap(p)) for p in pools(f.spec)}
+    keeps = {p["name"]: kept.get(p["name"], 0) for p in pools(f.spec)}
     if moves(f.spec) or all(keeps[name] <= new[name] for name in keeps):
         return differences("instances of pool", found, new)
     return [f"pool {name} has {found[name]}, which is neither what it kept ({keeps[name]}) nor what a new endpoint has "
@@ -252,7 +269,7 @@ def wrong_mix(f, fresh, before):
             if not min(keeps[name], new[name]) <= found[name] <= max(keeps[name], new[name])]
 
 
-def passed_over(f, before, rooms):
+def passed_over(f, keeps, rooms):
     """Where room is scarce, which pool was found short depends on the way. But none may have got more than it had, or have
     it still where instances are moved, while a better one whose breaker is closed has room."""
     found, bad, better = f.mix(), [], []
@@ -260,7 +277,7 @@ def passed_over(f, before, rooms):
     left = room_left(f, rooms)
     for p in pools(f.spec):
         name = p["name"]
-        kept = 0 if moves(f.spec) else max(before.get(name, 0), p.get("minInstanceCount", 0))
+        kept = 0 if moves(f.spec) else max(keeps.get(name, 0), p.get("minInstanceCount", 0))
         bad += [f"pool {name} has {found[name]}, though the better pool {b['name']} has room" for b in better
                 if b["priority"] < p["priority"] and found[name] > kept]
         if left[nodes_of(p)] > 0 and states[name] != "BackOff" and found[name] < cap(p):

@@ -201,10 +201,11 @@ def cap(pool):
     return pool.get("maxInstanceCount", 10_000)
 
 
-def fill(spec, count, rooms):
-    """What each pool of a new endpoint gets: first as far as the minimums say, then as far as the maximums allow."""
+def fill(spec, count, rooms, caps=None):
+    """What each pool of a new endpoint gets: first as far as the minimums say, then as far as the maximums allow (or `caps`,
+    by name)."""
     left, got = dict(rooms), {p["name"]: 0 for p in pools(spec)}
-    for limit in (lambda p: min(p.get("minInstanceCount", 0), cap(p)), cap):
+    for limit in (lambda p: p.get("minInstanceCount", 0), lambda p: (caps or {}).get(p["name"], cap(p))):
         for p in pools(spec):
             n = max(0, min(limit(p) - got[p["name"]], count - sum(got.values()), left[nodes_of(p)]))
             got[p["name"]] += n
