@@ -10,7 +10,7 @@ import copy
 import re
 
 import schema
-from facts import look, wait_until, wrong_after, wrong_alone
+from facts import wait_until, wrong_after, wrong_alone
 from specs import NAME, TYPES, fill, pools, with_types
 from world import Namespace, Refused, until
 
@@ -81,20 +81,17 @@ class Running:
         self.step = "S2 after S1"
         if trouble == "Deployment taken" and (names := deployment_names(second_alone) - deployment_names(f)):
             foreign.deployment(min(names))
-        self.walk.apply_models(m2)
-        self.walk.apply_endpoint(s2)
+        self.change(s2, m2)
         if foreign.name:
-            self.named("NameTaken", f"Deployment {foreign.name}")
+            f = self.named("NameTaken", f"Deployment {foreign.name}")
             foreign.remove()
         f = self.ends_as(second_alone, f)
 
         self.step = f"S2 with trouble: {trouble}"
-        self.trouble(f)
-        before = look(self.walk)
+        f = self.trouble(f)
         self.step = "S1 again"
-        self.walk.apply_models(m1)
-        self.walk.apply_endpoint(s1)
-        self.ends_as(first_alone, before)
+        self.change(s1, m1)
+        self.ends_as(first_alone, f)
 
     def fresh(self, step, spec, models):
         self.step = step
@@ -103,6 +100,11 @@ class Running:
         f = wait_until(self.alone, SETTLE_S, lambda f: wrong_alone(f, self.rooms))
         self.alone.empty()
         return f
+
+    def change(self, spec, models):
+        """The spec first: what older pools and new Models would give together is no part of the case."""
+        self.walk.apply_endpoint(spec)
+        self.walk.apply_models(models)
 
     def ends_as(self, fresh, before):
         ample = self.case.ample
@@ -127,8 +129,9 @@ class Running:
     # What only the operator can see
 
     def trouble(self, f):
+        """Gives what it is then."""
         if (act := TROUBLE.get(self.case.trouble)) is None:
-            return
+            return f
         spec = copy.deepcopy(self.case.specs[1])
         pool = self.one_that_serves(spec)
         reason, words = act(self, spec, pool)
@@ -140,6 +143,7 @@ class Running:
                          else ["status.currentInstanceCount is not what runs"])
         if sum(now.mix().values()) < serves:
             raise AssertionError(f"{sum(now.mix().values())} of {serves} instances are left")
+        return now
 
     def one_that_serves(self, spec):
         """The pool (of the spec, to be changed) that a new endpoint would use first; with a single type the spec itself."""
@@ -182,7 +186,7 @@ class Running:
                 return []
             return [f"no condition has the reason {reason} and says {words!r}; True are: "
                     + "; ".join(f"{c['type']} {c['reason']} ({c['message']})" for c in said)]
-        wait_until(self.walk, TROUBLE_S, wrong)
+        return wait_until(self.walk, TROUBLE_S, wrong)
 
     def remove(self):
         for namespace in (self.alone, self.walk):
