@@ -109,7 +109,7 @@ class Suite:
 
     def story(self, index, case, failure):
         """The smallest case that fails as well, and how to run it."""
-        smallest, words = shrink(case, failure, self.shrinking, JOBS, lambda spec: self.drafts.refusal(spec) is None,
+        smallest, words = shrink(case, failure, self.shrinking, lambda spec: self.drafts.refusal(spec) is None,
                                  lambda c, n: self.try_case(c, f"{self.run_id}-{index}-{n}"))
         return f"    again: hack/generated --seed {self.seed} --case {index}\n" + smallest.shown(words)
 
