@@ -146,7 +146,7 @@ class Running:
         return now
 
     def one_that_serves(self, spec):
-        """The pool (of the spec, to be changed) that a new endpoint would use first; with a single type the spec itself."""
+        """The pool of the spec that a new endpoint would use first; with a single type the spec itself."""
         if "instancePools" not in spec:
             return spec
         got = fill(spec, max(1, spec.get("instanceCount", 1)), self.rooms)
@@ -170,7 +170,7 @@ class Running:
         if pool is spec:
             return self.missing_model(spec, pool)
         pool["tolerations"] = [{"key": "gone", "operator": "Exists", "value": ABSENT}]
-        return "InstanceRefused", rf"spec\.tolerations\[\d+\].*{ABSENT}.*value must be empty when `operator` is 'Exists'"
+        return "InstanceRefused", rf"spec\.tolerations\[\d+\].*{ABSENT}.*must be empty when `operator` is 'Exists'"
 
     def missing_runtime_class(self, spec, pool):
         if pool is spec:
@@ -215,7 +215,7 @@ class Foreign:
         self.path, self.name = f"{self.namespace.apps}deployments", name
         self.world.call("POST", self.path, {"metadata": {"name": name}, "spec": {
             "replicas": 0, "selector": {"matchLabels": labels}, "template": {
-                "metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "example/foreign:1"}]}}}})
+                "metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "foreign:1"}]}}}})
         self.path += "/" + name
 
     def remove(self):

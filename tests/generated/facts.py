@@ -54,7 +54,8 @@ class Facts:
             "status.desiredInstanceCount": s.get("desiredInstanceCount"),
             "status.currentInstanceCount": s.get("currentInstanceCount"),
             "failureReason is set": "failureReason" in s,
-            "pools": [(p["name"], p["instanceType"], p["priority"], p["modelName"]) for p in s.get("instancePools", [])],
+            "pools": [[p[key] for key in ("name", "instanceType", "priority", "modelName")]
+                      for p in s.get("instancePools", [])],
             **{f"condition {c['type']}": f"{c['status']} {c['reason']}" for c in s.get("conditions", [])
                if c["type"] != "OnFallback"},
             "Deployments": sorted(d["metadata"]["name"] for d in self.deployments),
@@ -92,8 +93,8 @@ def without_counts(d):
 def made_by_us(o, *keys):
     if o is None:
         return None
-    return {"owner": [r["kind"] for r in o["metadata"].get("ownerReferences", [])], "labels": o["metadata"].get("labels"),
-            **{key: o["spec"].get(key) for key in keys}}
+    owners = [r["kind"] for r in o["metadata"].get("ownerReferences", [])]
+    return {"owner": owners, "labels": o["metadata"].get("labels"), **{key: o["spec"].get(key) for key in keys}}
 
 
 def look(namespace):
@@ -158,7 +159,7 @@ def wrong_alone(f, rooms):
 
 
 def wrong_always(f, rooms, kept=None):
-    """What is wrong with any endpoint that has settled. A lowered maxInstanceCount takes nothing away of what it `kept`."""
+    """What is wrong with any endpoint that has settled. A lowered maximum takes nothing of what it `kept`."""
     if why := unsettled(f):
         return [why]
     wanted, found = f.spec["instanceCount"], f.mix()
@@ -213,7 +214,7 @@ def room_left(f, rooms):
 
 
 def wrong_after(f, fresh, before, rooms, ample):
-    """What is wrong with an endpoint that was `before` (None: new), where a new one with the same spec gives `fresh`."""
+    """What is wrong with an endpoint that was `before` (None: new), where a new one gives `fresh`."""
     if f.status.get("observedGeneration") != f.endpoint["metadata"]["generation"]:
         return ["status.observedGeneration is old"]
     if update_waits(f, fresh):
@@ -234,7 +235,7 @@ def wrong_after(f, fresh, before, rooms, ample):
 
 
 def update_waits(f, fresh):
-    """Fewer are to be had than are wanted, for want of room or by maxInstanceCount: older instances serve on for the rest."""
+    """Fewer are to be had than are wanted, by room or maximum: older instances serve on for the rest."""
     names = {d["metadata"]["name"] for d in fresh.deployments}
     older = sum(d["spec"]["replicas"] for d in f.deployments if d["metadata"]["name"] not in names)
     return older > 0 and sum(fresh.mix().values()) < fresh.spec["instanceCount"]
@@ -243,7 +244,7 @@ def update_waits(f, fresh):
 def wrong_waiting(f, fresh, rooms):
     """What must be true even then."""
     ready, wanted = f.status["currentInstanceCount"], f.spec["instanceCount"]
-    bad = [] if f.status["phase"] == "Updating" else [f"status.phase is {f.status['phase']}, though older instances serve"]
+    bad = differences("status.phase", f.status["phase"], "Updating")
     if not sum(fresh.mix().values()) <= ready <= wanted:
         bad.append(f"{ready} of {wanted} serve, a new endpoint has {sum(fresh.mix().values())}")
     return bad + wrong_objects(f, fresh) + has_room(f, rooms)
