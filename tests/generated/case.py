@@ -14,10 +14,10 @@ from facts import wait_until, wrong_after, wrong_alone
 from specs import NAME, TYPES, fill, pools, with_types
 from world import Namespace, Refused, until
 
-SETTLE_S = 60  # as the clock of a busy machine goes
+SETTLE_S = 90  # as the clock of a busy machine goes
 MOVE_S = 15  # more, for each instance that is moved to a better pool
 SCARCE_S = 60  # more, for pools that are asked again after a pause
-TROUBLE_S = 20  # until it is named
+TROUBLE_S = 30  # until it is named
 LOG_LINES = 60  # warnings and errors about one case: no flood
 ABSENT = "absent"
 
