@@ -196,16 +196,21 @@ static int64_t time_at(const json_t *o, const char *key)
 	return t.ms ? t.ms - TIMELINE_EPOCH_MS : 0;
 }
 
-/* A pool in BackOff is asked again when its time has come, or when there may be room. */
+/* A pool in BackOff is asked again when its time has come, when there may be room, or when an instance binds, which the status
+ * may not tell yet. */
 static void check_patience(struct check *k, struct check_endpoint *e, const struct api_object *o,
                            const char *pool)
 {
 	const json_t *p = status_of_pool(o, pool);
 	size_t type = type_named(k, pool);
+	int32_t bound = cluster_instances(k->cluster, e->story->name, pool, NULL).bound;
+	int32_t told = p ? (int32_t)json_integer_value(json_at(p, "currentInstanceCount")) +
+	                       (int32_t)json_integer_value(json_at(p, "startingInstanceCount"))
+	                 : 0;
 	int64_t since_ms = p ? time_at(p, "since") : 0, retry_ms = p ? time_at(p, "nextRetryTime") : 0;
 
 	if (!p || !str_eq(text_at(json_at(p, "state")), "BackOff") || retry_ms <= check_now(k) + MS_PER_S ||
-	    check_now(k) < e->foreign_until_ms)
+	    check_now(k) < e->foreign_until_ms || bound > told)
 		return;
 	if (type < k->story->n_types && k->room_ms[type] < since_ms - VIEW_MS)
 		check_break(k, "a pool was asked before its time",
