@@ -89,7 +89,7 @@ struct ends {
 	unsigned n, ready;
 };
 
-static void on_end(void *arg, const char *endpoint, const char *pool, const char *revision, bool was_ready)
+static void on_end(void *arg, const char *endpoint, const char *pool, const char *revision, int64_t ready_ms)
 {
 	struct ends *e = arg;
 
@@ -97,7 +97,7 @@ static void on_end(void *arg, const char *endpoint, const char *pool, const char
 	assert_string_equal(pool, "g6");
 	assert_string_equal(revision, "r1");
 	e->n++;
-	e->ready += was_ready;
+	e->ready += ready_ms >= 0;
 }
 
 static bool is_leaving(const struct scene *s, const char *name)
