@@ -140,7 +140,7 @@ func plansFor(scenario string, ref *reference) []plan {
 		if verb == "write" { // any of the others
 			continue
 		}
-		n := ref.seen[what]
+		n := ref.seen[what] - ref.refused[what]
 		if verb == "event" {
 			n = min(n, maxEvents)
 		}

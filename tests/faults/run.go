@@ -35,6 +35,7 @@ type reference struct {
 	seen      map[string]int // requests and events
 	followed  map[string]int // of how many of each of these writes two more come after
 	accepted  map[string]int // writes
+	refused   map[string]int // of what was seen, as often it did not come to that: by chance, as a conflict
 	made      map[string]int // objects
 }
 
@@ -48,6 +49,9 @@ func (r *reference) merge(o *reference) error {
 	}
 	for key, n := range o.made {
 		r.made[key] = max(n, r.made[key])
+	}
+	for what, n := range o.refused {
+		r.refused[what] = max(n, r.refused[what])
 	}
 	for what, n := range r.seen {
 		if r.seen[what] = min(n, o.seen[what]); r.seen[what] == 0 {
@@ -303,7 +307,10 @@ const writesMore = 2
 func (r *run) judge() {
 	var order []string
 	r.got.seen, r.got.accepted, order = r.proxy.numbers()
-	r.got.followed = followed(order)
+	r.got.followed, r.got.refused = followed(order), map[string]int{}
+	for _, what := range order {
+		r.got.refused[what] = r.got.seen[what] - r.got.accepted[what]
+	}
 	r.got.made = r.rec.creations()
 	r.rec.close()
 	if err := r.op.stop(); err != nil {
