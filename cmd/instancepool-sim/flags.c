@@ -20,6 +20,7 @@ static const char help[] =
 	"  --seeds N      how many stories; default 1000\n"
 	"  --first N      the first seed; default 1\n"
 	"  --jobs N       processes; default: one for each core\n"
+	"  --stop         end with the first story that breaks a rule\n"
 	"  --story FILE   may be followed by more\n"
 	"  --tell         say what happens, line by line: of the first seed, or of each FILE\n"
 	"  --shrink, --no-shrink\n"
@@ -31,7 +32,7 @@ static const char help[] =
 	"stories.\n"
 	"Exit status: 0; 1 if a rule was broken; 2 if a flag or a FILE is wrong.\n";
 
-enum flag { SEEDS = 256, FIRST, JOBS, STORY, TELL, SHRINK, NO_SHRINK, LOG, HELP };
+enum flag { SEEDS = 256, FIRST, JOBS, STOP, STORY, TELL, SHRINK, NO_SHRINK, LOG, HELP };
 
 static int parse_number(const char *flag, const char *text, int64_t low, int64_t high, int64_t *ret,
                         struct err *err)
@@ -62,6 +63,9 @@ static int set_option(struct flags *f, int option, const char *value, struct err
 			return -1;
 		f->jobs = (unsigned)n;
 		return 0;
+	case STOP:
+		f->stop = true;
+		return 0;
 	case TELL:
 		f->tell = true;
 		return 0;
@@ -86,11 +90,17 @@ static int set_option(struct flags *f, int option, const char *value, struct err
 int flags_parse(int argc, char **argv, struct flags *ret, struct err *err)
 {
 	static const struct option options[] = {
-		{"seeds", required_argument, NULL, SEEDS},   {"first", required_argument, NULL, FIRST},
-		{"jobs", required_argument, NULL, JOBS},     {"story", required_argument, NULL, STORY},
-		{"tell", no_argument, NULL, TELL},           {"shrink", no_argument, NULL, SHRINK},
-		{"no-shrink", no_argument, NULL, NO_SHRINK}, {"log", required_argument, NULL, LOG},
-		{"help", no_argument, NULL, HELP},           {0},
+		{"seeds", required_argument, NULL, SEEDS},
+		{"first", required_argument, NULL, FIRST},
+		{"jobs", required_argument, NULL, JOBS},
+		{"stop", no_argument, NULL, STOP},
+		{"story", required_argument, NULL, STORY},
+		{"tell", no_argument, NULL, TELL},
+		{"shrink", no_argument, NULL, SHRINK},
+		{"no-shrink", no_argument, NULL, NO_SHRINK},
+		{"log", required_argument, NULL, LOG},
+		{"help", no_argument, NULL, HELP},
+		{0},
 	};
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	bool shrink_said = false;

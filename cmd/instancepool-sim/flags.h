@@ -12,6 +12,7 @@ struct flags {
 	unsigned jobs;
 	const char **files; /* stories to be played instead: free() it, the strings are argv's */
 	size_t n_files;
+	bool stop; /* after the first violation */
 	bool tell, shrink;
 	bool quiet; /* the operators log nothing, else from log_level on */
 	enum log_level log_level;

@@ -79,6 +79,13 @@ static bool is_new(const char **rules, size_t *n, const char *rule)
 	return true;
 }
 
+/* Seeds are taken in order: who is at an earlier one tells of it, too. */
+static void stop(const struct jobs *j)
+{
+	if (j->flags->stop)
+		atomic_store(&j->shared->taken, j->flags->seeds);
+}
+
 static void work(const struct jobs *j, size_t me, int fd)
 {
 	struct shared *shared = j->shared;
@@ -95,8 +102,10 @@ static void work(const struct jobs *j, size_t me, int fd)
 		atomic_store(&shared->workers[me].busy, true);
 		story_generate(seed, &s);
 		world_play(&s, NULL, &r);
-		if (r.rule)
+		if (r.rule) {
+			stop(j);
 			report(j, fd, &s, &r, is_new(rules, &n_rules, r.rule));
+		}
 		atomic_store(&shared->workers[me].busy, false);
 		atomic_fetch_add(&shared->done, 1);
 	}
@@ -155,6 +164,7 @@ static int worker_ended(struct jobs *j, size_t i, struct err *err)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	j->violations++;
+	stop(j);
 	buf_clear(&w->text);
 	printf("seed %" PRIu64 ": %s: the process ended with %s %d\n", seed,
 	       atomic_load(&j->shared->workers[i].busy) ? "crash" : "crash after it",
@@ -227,7 +237,7 @@ static int watch(struct jobs *j, struct err *err)
 	return 0;
 }
 
-int64_t jobs_run(const struct flags *f, struct err *err)
+int64_t jobs_run(const struct flags *f, uint64_t *ret_played, struct err *err)
 {
 	struct jobs j = {.flags = f};
 	int result = 0;
@@ -245,6 +255,7 @@ int64_t jobs_run(const struct flags *f, struct err *err)
 		result = watch(&j, err);
 	for (size_t i = 0; i < f->jobs; i++)
 		buf_done(&j.workers[i].text);
+	*ret_played = atomic_load(&j.shared->done);
 	munmap(j.shared, sizeof(*j.shared));
 	return result < 0 ? -1 : j.violations;
 }

@@ -67,7 +67,9 @@ static int run(const struct flags *f, struct err *err)
 {
 	double started = seconds();
 	uint64_t stories = f->n_files > 0 ? f->n_files : f->tell ? 1 : f->seeds;
-	int64_t violations = f->n_files > 0 ? play_files(f, err) : f->tell ? tell_seed(f) : jobs_run(f, err);
+	int64_t violations = f->n_files > 0 ? play_files(f, err)
+	                     : f->tell      ? tell_seed(f)
+	                                    : jobs_run(f, &stories, err);
 
 	if (violations < 0)
 		return -1;
