@@ -41,6 +41,9 @@ struct api *api_new(struct timeline *t);
 void api_free(struct api *a); /* NULL is fine */
 struct timeline *api_timeline(const struct api *a);
 
+/* The last that was given to an object. */
+uint64_t api_version(const struct api *a);
+
 /* Borrowed; NULL: there is none. ns NULL or "" for nodes. */
 struct api_object *api_find(const struct api *a, enum api_kind kind, const char *ns, const char *name);
 /* In order of creation. fn returns non-zero to stop; it may remove the object that it is given. */

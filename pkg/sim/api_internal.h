@@ -35,4 +35,3 @@ LIST_HEAD(api_watch_list, api_watch);
 
 struct api_log *api_log_of(struct api *a, enum api_kind kind);
 struct api_watch_list *api_watches_of(struct api *a, enum api_kind kind);
-uint64_t api_version(const struct api *a);

@@ -53,7 +53,7 @@ int32_t check_desired(const struct api_object *endpoint)
 	return (int32_t)json_integer_value(json_at(endpoint->doc, "spec", "instanceCount"));
 }
 
-static const char *text_at(const json_t *o)
+const char *check_text(const json_t *o)
 {
 	const char *s = json_string_value(o);
 
@@ -62,12 +62,12 @@ static const char *text_at(const json_t *o)
 
 static const char *label(const struct api_object *o, const char *key)
 {
-	return text_at(json_at(o->doc, "metadata", "labels", key));
+	return check_text(json_at(o->doc, "metadata", "labels", key));
 }
 
 static const char *owner_uid(const struct api_object *o)
 {
-	return text_at(json_at(json_array_get(json_at(o->doc, "metadata", "ownerReferences"), 0), "uid"));
+	return check_text(json_at(json_array_get(json_at(o->doc, "metadata", "ownerReferences"), 0), "uid"));
 }
 
 static int32_t replicas_of(const struct api_object *deployment)
@@ -115,7 +115,7 @@ static void check_flood(struct check *k, struct check_endpoint *e)
 static void check_leader(struct check *k, const char *who)
 {
 	const struct api_object *lease = api_find(k->api, API_LEASE, CHECK_NS, "instancepool-operator");
-	const char *holder = lease ? text_at(json_at(lease->doc, "spec", "holderIdentity")) : "";
+	const char *holder = lease ? check_text(json_at(lease->doc, "spec", "holderIdentity")) : "";
 
 	if (k->story->operators > 1 && holder[0] && !str_eq(holder, who))
 		check_break(k, "two operators write", "%s writes while %s has the lease", who, holder);
@@ -131,12 +131,12 @@ static void check_status(struct check *k, struct check_endpoint *e, const struct
 		return;
 	json_array_foreach(json_at(o->doc, "status", "instancePools"), i, pool) {
 		int32_t count = (int32_t)json_integer_value(json_at(pool, "desiredInstanceCount"));
-		struct check_asked asked = check_asked(k, o->uid, text_at(json_at(pool, "name")), count);
+		struct check_asked asked = check_asked(k, o->uid, check_text(json_at(pool, "name")), count);
 
 		if (!asked.has_count && (count > 0 || asked.deployments > 0))
 			check_break(k, "the status says what was not asked",
 			            "endpoint %s, pool %s: the status says %" PRId32 " instances, no Deployment does",
-			            e->story->name, text_at(json_at(pool, "name")), count);
+			            e->story->name, check_text(json_at(pool, "name")), count);
 	}
 }
 
@@ -167,7 +167,7 @@ static void check_sum(struct check *k, struct check_endpoint *e, const struct ap
 		            e->story->name, asked, desired, c.bound, c.lost);
 }
 
-static size_t type_named(const struct check *k, const char *name)
+size_t check_type_named(const struct check *k, const char *name)
 {
 	size_t i = 0;
 
@@ -182,12 +182,12 @@ static const json_t *status_of_pool(const struct api_object *endpoint, const cha
 	size_t i;
 
 	json_array_foreach(json_at(endpoint->doc, "status", "instancePools"), i, p)
-		if (str_eq(text_at(json_at(p, "name")), pool))
+		if (str_eq(check_text(json_at(p, "name")), pool))
 			return p;
 	return NULL;
 }
 
-static int64_t time_at(const json_t *o, const char *key)
+int64_t check_time(const json_t *o, const char *key)
 {
 	struct wall t = {0};
 	struct err ignored = ERR_INIT;
@@ -202,14 +202,14 @@ static void check_patience(struct check *k, struct check_endpoint *e, const stru
                            const char *pool)
 {
 	const json_t *p = status_of_pool(o, pool);
-	size_t type = type_named(k, pool);
+	size_t type = check_type_named(k, pool);
 	int32_t bound = cluster_instances(k->cluster, e->story->name, pool, NULL).bound;
 	int32_t told = p ? (int32_t)json_integer_value(json_at(p, "currentInstanceCount")) +
 	                       (int32_t)json_integer_value(json_at(p, "startingInstanceCount"))
 	                 : 0;
-	int64_t since_ms = p ? time_at(p, "since") : 0, retry_ms = p ? time_at(p, "nextRetryTime") : 0;
+	int64_t since_ms = p ? check_time(p, "since") : 0, retry_ms = p ? check_time(p, "nextRetryTime") : 0;
 
-	if (!p || !str_eq(text_at(json_at(p, "state")), "BackOff") || retry_ms <= check_now(k) + MS_PER_S ||
+	if (!p || !str_eq(check_text(json_at(p, "state")), "BackOff") || retry_ms <= check_now(k) + MS_PER_S ||
 	    check_now(k) < e->foreign_until_ms || bound > told)
 		return;
 	if (type < k->story->n_types && k->room_ms[type] < since_ms - VIEW_MS)
@@ -242,6 +242,7 @@ static void check_deployment_write(struct check *k, const struct api_request *r)
 		return;
 	if (raises(r))
 		check_patience(k, e, o, label(d, LABEL_POOL));
+	check_count(k, e, o, d, r);
 }
 
 static void on_write(void *arg, const char *who, const struct api_request *r, int status)
@@ -262,6 +263,7 @@ static void on_write(void *arg, const char *who, const struct api_request *r, in
 	if (e && str_eq(r->subresource, "status")) {
 		check_status(k, e, o);
 		check_sum(k, e, o);
+		check_pauses(k, e, o);
 	}
 }
 
@@ -291,7 +293,7 @@ static void deployment_changed(struct check *k, enum api_change change, struct a
 
 static void room_made(struct check *k, const char *type)
 {
-	size_t i = type_named(k, type);
+	size_t i = check_type_named(k, type);
 
 	if (i < k->story->n_types)
 		k->room_ms[i] = check_now(k);
@@ -317,8 +319,12 @@ static void on_change(void *arg, enum api_change change, struct api_object *o)
 		deployment_changed(k, change, o);
 	else if (o->kind == API_NODE)
 		node_changed(k, o);
+	else if (o->kind == API_EVENT && change != API_DELETED)
+		check_event(k, o);
+	if (e && o->kind == API_POD)
+		e->instances_ms = check_now(k);
 	if (o->kind == API_POD && change == API_DELETED)
-		room_made(k, text_at(json_at(o->doc, "spec", "nodeSelector", NODE_LABEL_INSTANCE_TYPE)));
+		room_made(k, check_text(json_at(o->doc, "spec", "nodeSelector", NODE_LABEL_INSTANCE_TYPE)));
 	if (e && change == API_ADDED && o->kind == API_ENDPOINT)
 		e->created_ms = check_now(k);
 	if (e && change == API_DELETED && o->kind == API_ENDPOINT)
@@ -351,6 +357,8 @@ void check_act(struct check *k, const struct story_act *act)
 {
 	struct check_endpoint *e = act->subject < k->story->n_endpoints ? &k->endpoints[act->subject] : NULL;
 
+	if (e && act->type <= ACT_LOSE_STATUS)
+		check_person(k, e, act->type);
 	/* Nobody can tell that a watch is late. An outage, and that it was stopped, an operator has to notice. */
 	if (act->type == ACT_FAIL_WATCH || act->type == ACT_PAUSE)
 		blur(k, act->for_ms + VIEW_MS);

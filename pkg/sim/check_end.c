@@ -6,13 +6,6 @@
 #define QUIET_MS (60 * MS_PER_S)
 #define PATIENCE_MS (30 * MS_PER_S)
 
-static const char *text_at(const json_t *o)
-{
-	const char *s = json_string_value(o);
-
-	return s ? s : "";
-}
-
 static int32_t number_at(const json_t *o, const char *key)
 {
 	return (int32_t)json_integer_value(json_at(o, key));
@@ -23,7 +16,7 @@ static size_t type_of(const struct check *k, const json_t *pool)
 	size_t i = 0;
 
 	while (i + 1 < k->story->n_types &&
-	       !str_eq(k->story->types[i].name, text_at(json_at(pool, "instanceType"))))
+	       !str_eq(k->story->types[i].name, check_text(json_at(pool, "instanceType"))))
 		i++;
 	return i;
 }
@@ -52,7 +45,7 @@ static bool any_has_room(const struct check *k, const struct check_endpoint *e, 
 	size_t i;
 
 	json_array_foreach(pools, i, pool)
-		if (room_in(k, e, pool, bound_in(k, e, text_at(json_at(pool, "instanceType")))) > 0)
+		if (room_in(k, e, pool, bound_in(k, e, check_text(json_at(pool, "instanceType")))) > 0)
 			return true;
 	return false;
 }
@@ -60,7 +53,7 @@ static bool any_has_room(const struct check *k, const struct check_endpoint *e, 
 static void check_pool(struct check *k, const struct check_endpoint *e, const struct api_object *o,
                        const json_t *pool, int32_t missing, bool whole)
 {
-	const char *name = text_at(json_at(pool, "instanceType"));
+	const char *name = check_text(json_at(pool, "instanceType"));
 	struct cluster_count c = cluster_instances(k->cluster, e->story->name, name, NULL);
 	struct check_asked asked = check_asked(k, o->uid, name, -1);
 
@@ -88,13 +81,13 @@ static void check_mix(struct check *k, const struct check_endpoint *e, const jso
 	if (!e->story->rebalance_active)
 		return;
 	json_array_foreach(pools, i, pool) {
-		const char *name = text_at(json_at(pool, "instanceType"));
+		const char *name = check_text(json_at(pool, "instanceType"));
 
 		if (room_in(k, e, pool, bound_in(k, e, name)) > 0 && number_at(pool, "priority") < best_with_room)
 			best_with_room = number_at(pool, "priority");
 	}
 	json_array_foreach(pools, i, pool) {
-		const char *name = text_at(json_at(pool, "instanceType"));
+		const char *name = check_text(json_at(pool, "instanceType"));
 		int32_t there = bound_in(k, e, name);
 
 		if (there > number_at(pool, "minInstanceCount") && number_at(pool, "priority") > best_with_room)
@@ -119,11 +112,11 @@ static void check_told(struct check *k, const struct check_endpoint *e, const st
 		            e->story->name, number_at(status, "desiredInstanceCount"),
 		            number_at(status, "currentInstanceCount"), desired, c.ready);
 	if (!updated && desired > 0 && c.ready >= desired &&
-	    !str_eq(text_at(json_at(status, "phase")), "InService"))
+	    !str_eq(check_text(json_at(status, "phase")), "InService"))
 		check_break(k, "the status is not true", "endpoint %s: all serve, and it says %s", e->story->name,
-		            text_at(json_at(status, "phase")));
+		            check_text(json_at(status, "phase")));
 	json_array_foreach(json_at(status, "instancePools"), i, pool) {
-		const char *name = text_at(json_at(pool, "name"));
+		const char *name = check_text(json_at(pool, "name"));
 		struct cluster_count in_pool = cluster_instances(k->cluster, e->story->name, name, NULL);
 
 		/* Of an update each pool tells the new ones alone. */
@@ -132,6 +125,43 @@ static void check_told(struct check *k, const struct check_endpoint *e, const st
 			            "endpoint %s, pool %s: it says %d Ready, true are %" PRId32, e->story->name, name,
 			            number_at(pool, "currentInstanceCount"), in_pool.ready);
 	}
+}
+
+static bool has_companion(const struct check *k, const struct check_endpoint *e, enum api_kind kind,
+                          const char *owner)
+{
+	const struct api_object *o = api_find(k->api, kind, CHECK_NS, e->story->name);
+	const json_t *owners = o ? json_at(o->doc, "metadata", "ownerReferences") : NULL;
+
+	return str_eq(check_text(json_at(json_array_get(owners, 0), "uid")), owner);
+}
+
+struct marked {
+	const char *endpoint, *pod;
+};
+
+static int is_marked(void *arg, struct api_object *o)
+{
+	struct marked *m = arg;
+	const json_t *meta = json_at(o->doc, "metadata"), *condition;
+	bool ready = false;
+	size_t i;
+
+	json_array_foreach(json_at(o->doc, "status", "conditions"), i, condition)
+		if (str_eq(check_text(json_at(condition, "type")), "Ready"))
+			ready = str_eq(check_text(json_at(condition, "status")), "True");
+	m->pod = o->name;
+	return ready && str_eq(check_text(json_at(meta, "labels", LABEL_ENDPOINT)), m->endpoint) &&
+	       json_at(meta, "annotations", ANNOTATION_DO_NOT_DISRUPT) && !json_at(meta, "deletionTimestamp");
+}
+
+/* What serves may be moved: the marks against that are for those that load. */
+static void check_marks(struct check *k, const struct check_endpoint *e)
+{
+	struct marked m = {e->story->name, ""};
+
+	if (check_now(k) - check_changed_ms(e) > QUIET_MS && api_each(k->api, API_POD, is_marked, &m))
+		check_break(k, "an instance that serves is protected", "endpoint %s: %s", e->story->name, m.pod);
 }
 
 /* True: all that is wanted serves, and nothing else is there. */
@@ -155,9 +185,9 @@ static bool check_endpoint_at_rest(struct check *k, const struct check_endpoint 
 		check_pool(k, e, o, pool, desired - c.ready, served && !updated);
 	check_mix(k, e, pools);
 	check_told(k, e, o, c, desired, updated);
-	if (!api_find(k->api, API_SERVICE, CHECK_NS, e->story->name) ||
-	    !api_find(k->api, API_BUDGET, CHECK_NS, e->story->name))
+	if (!has_companion(k, e, API_SERVICE, o->uid) || !has_companion(k, e, API_BUDGET, o->uid))
 		check_break(k, "no Service or no PodDisruptionBudget", "endpoint %s", e->story->name);
+	check_marks(k, e);
 	/* What has only just come to rest may have something to say yet. */
 	return served && !updated && !e->story->rebalance_active &&
 	       check_now(k) - check_changed_ms(e) > 3 * QUIET_MS;

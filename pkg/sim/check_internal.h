@@ -6,6 +6,7 @@
 #define CHECK_NS "default"
 #define CHECK_SAMPLES 256
 #define CHECK_WRITES 256
+#define CHECK_EVENTS 128
 
 /* How many were Ready, and how many were wanted, at a time. */
 struct check_sample {
@@ -21,6 +22,12 @@ struct check_endpoint {
 	int64_t created_ms;
 	int32_t ended;
 	int64_t foreign_until_ms; /* what somebody else asked may still be there */
+	int64_t person_ms;        /* when a person changed it last, */
+	int64_t pools_ms;         /* ... more of it than its count */
+	int64_t instances_ms;     /* when any of its instances changed last */
+	struct {
+		int64_t at_ms, strikes;
+	} struck[CLUSTER_MAX_TYPES]; /* the last strike of each pool that was told */
 	int64_t written_ms[CHECK_WRITES];
 	size_t n_written;
 };
@@ -42,10 +49,20 @@ struct check {
 		char name[256];
 		int32_t replicas, ready;
 	} deleted;
+	struct {
+		char uid[24];
+		int64_t count, at_ms; /* when it went up */
+	} events[CHECK_EVENTS];   /* a ring */
+	size_t n_events;
 };
 
 void check_break(struct check *k, const char *rule, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Never NULL. */
+const char *check_text(const json_t *o);
+/* On the timeline; 0: there is none. */
+int64_t check_time(const json_t *o, const char *key);
+size_t check_type_named(const struct check *k, const char *name); /* n_types: none */
 int64_t check_now(const struct check *k);
 /* How far back what an operator acts on may lie. */
 int64_t check_view_ms(const struct check *k);
@@ -60,7 +77,8 @@ void check_sample_now(struct check *k, struct check_endpoint *e);
 void check_ending(struct check *k, struct check_endpoint *e, const char *pool, int64_t ready_ms);
 /* When anything changed last. */
 int64_t check_changed_ms(const struct check_endpoint *e);
-/* The most that was wanted, and that was lost, within the view. */
+/* The most and the least that was wanted, and the most that was lost, within the view. */
+int32_t check_least_desired(const struct check *k, const struct check_endpoint *e);
 int32_t check_most_desired(const struct check *k, const struct check_endpoint *e);
 int32_t check_most_lost(const struct check *k, const struct check_endpoint *e);
 
@@ -71,3 +89,13 @@ struct check_asked {
 	bool has_count; /* one of them asks for `count` */
 };
 struct check_asked check_asked(const struct check *k, const char *uid, const char *pool, int32_t count);
+
+/* check_count.c: of a Deployment of the endpoint, by a write that was applied. */
+void check_count(struct check *k, struct check_endpoint *e, const struct api_object *endpoint,
+                 const struct api_object *deployment, const struct api_request *r);
+
+/* check_told.c */
+void check_event(struct check *k, const struct api_object *event);
+void check_pauses(struct check *k, struct check_endpoint *e, const struct api_object *endpoint);
+/* Somebody changed the endpoint. */
+void check_person(struct check *k, struct check_endpoint *e, enum act_type act);

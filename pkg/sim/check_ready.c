@@ -49,6 +49,15 @@ int32_t check_most_desired(const struct check *k, const struct check_endpoint *e
 	return most;
 }
 
+int32_t check_least_desired(const struct check *k, const struct check_endpoint *e)
+{
+	int32_t least = INT32_MAX;
+
+	for (size_t i = 0; i < samples_in_view(k, e); i++)
+		least = sample_back(e, i)->desired < least ? sample_back(e, i)->desired : least;
+	return least;
+}
+
 int32_t check_most_lost(const struct check *k, const struct check_endpoint *e)
 {
 	int32_t most = 0;

@@ -50,6 +50,7 @@ struct network {
 	struct timeline *timeline;
 	uint64_t chance;
 	int64_t down_until_ms, late_until_ms[API_KIND_COUNT];
+	uint64_t forgotten[API_KIND_COUNT]; /* no watch can begin at a version before this one */
 	struct {
 		enum network_fault fault;
 		unsigned count;

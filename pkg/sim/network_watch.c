@@ -79,14 +79,22 @@ static void expire(struct network_call *c, int64_t delay_ms)
 	put(c, NULL, ERR_NONE, delay_ms);
 }
 
+/* What has happened until now is no longer told one by one. */
+static void forget(struct network_call *c)
+{
+	c->network->forgotten[c->request.kind] = api_version(c->network->api);
+}
+
 static void on_line(void *arg, struct slice line)
 {
 	struct network_call *c = arg;
 
 	for (unsigned i = 0; i < c->times; i++)
 		put(c, line.ptr, ERR_NONE, network_latency_ms(c->network));
-	if (c->times == 0)
+	if (c->times == 0) {
+		forget(c);
 		expire(c, random_between(&c->network->chance, 100, 3000));
+	}
 	c->times = 1;
 }
 
@@ -101,11 +109,16 @@ static void on_timeout(void *arg)
 void network_stream_open(struct network_call *c)
 {
 	struct network *n = c->network;
-	const char *s = strstr(c->request.path, "timeoutSeconds=");
+	const char *s = strstr(c->request.path, "timeoutSeconds="),
+			   *since = strstr(c->request.path, "&resourceVersion=");
 	int64_t lasts_ms = (s ? strtoll(s + strlen("timeoutSeconds="), NULL, 10) : 300) * MS_PER_S;
 
 	c->phase = NETWORK_OPEN;
 	c->cb.on_open(c->cb.arg);
+	if (since && strtoull(since + strlen("&resourceVersion="), NULL, 10) < n->forgotten[c->request.kind]) {
+		expire(c, 1);
+		return;
+	}
 	c->watch = api_watch_open(n->api, &c->request, on_line, c);
 	c->timeout = timeline_at(n->timeline, timeline_ms(n->timeline) + lasts_ms, on_timeout, c);
 }
@@ -144,7 +157,7 @@ void network_stream_hurry(struct network_call *c)
 void network_stream_done(struct network_call *c)
 {
 	drop_items(c);
-	api_watch_close(c->watch);
+	api_watch_close(c->watch); /* NULL: it was refused */
 	if (c->timeout)
 		timeline_cancel(c->network->timeline, c->timeout);
 }
@@ -160,6 +173,7 @@ static void fail(struct network_call *c, enum network_watch_fault f)
 		break;
 	case NETWORK_WATCH_EXPIRED:
 		drop_items(c);
+		forget(c);
 		expire(c, 1);
 		break;
 	case NETWORK_WATCH_TWICE:
