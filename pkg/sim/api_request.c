@@ -231,9 +231,6 @@ void api_request_serve(struct api *a, const struct api_request *r, struct api_an
 		api_answer_refuse(ret, 400, "BadRequest", "the body is no JSON");
 	else if (r->kind == API_KIND_COUNT || r->list)
 		api_answer_refuse(ret, 404, "NotFound", "the server could not find the requested resource");
-	else if (r->kind == API_EVENT &&
-	         !str_eq(r->method, "GET")) /* the operator's own: nobody reads them here */
-		answer_object(ret, 201, body);
 	else if (str_eq(r->method, "POST"))
 		create(a, r, body, ret);
 	else

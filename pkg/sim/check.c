@@ -176,7 +176,7 @@ size_t check_type_named(const struct check *k, const char *name)
 	return i;
 }
 
-static const json_t *status_of_pool(const struct api_object *endpoint, const char *pool)
+const json_t *check_pool_status(const struct api_object *endpoint, const char *pool)
 {
 	const json_t *p;
 	size_t i;
@@ -201,7 +201,7 @@ int64_t check_time(const json_t *o, const char *key)
 static void check_patience(struct check *k, struct check_endpoint *e, const struct api_object *o,
                            const char *pool)
 {
-	const json_t *p = status_of_pool(o, pool);
+	const json_t *p = check_pool_status(o, pool);
 	size_t type = check_type_named(k, pool);
 	int32_t bound = cluster_instances(k->cluster, e->story->name, pool, NULL).bound;
 	int32_t told = p ? (int32_t)json_integer_value(json_at(p, "currentInstanceCount")) +
@@ -264,6 +264,9 @@ static void on_write(void *arg, const char *who, const struct api_request *r, in
 		check_status(k, e, o);
 		check_sum(k, e, o);
 		check_pauses(k, e, o);
+		if (e->status_ms < e->created_ms)
+			check_first_fill(k, e, o);
+		e->status_ms = check_now(k);
 	}
 }
 
@@ -362,6 +365,8 @@ void check_act(struct check *k, const struct story_act *act)
 	/* Nobody can tell that a watch is late. An outage, and that it was stopped, an operator has to notice. */
 	if (act->type == ACT_FAIL_WATCH || act->type == ACT_PAUSE)
 		blur(k, act->for_ms + VIEW_MS);
+	if (act->type == ACT_DOWN || act->type == ACT_PAUSE || act->type >= ACT_CRASH)
+		k->stopped_until_ms = check_now(k) + act->for_ms + VIEW_MS;
 	if (act->type == ACT_FOREIGN_SCALE && e)
 		e->foreign_until_ms = check_now(k) + FOREIGN_MS;
 }

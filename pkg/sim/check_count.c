@@ -105,3 +105,27 @@ void check_count(struct check *k, struct check_endpoint *e, const struct api_obj
 			check_order(k, e, o, pools, pool);
 	}
 }
+
+/* Nothing is known yet but what others have found: minimums come before all else. */
+void check_first_fill(struct check *k, const struct check_endpoint *e, const struct api_object *o)
+{
+	const json_t *pools = json_at(o->doc, "spec", "instancePools"), *pool;
+	const char *lacks = NULL;
+	bool beyond = false;
+	size_t i;
+
+	if (e->pools_ms > e->created_ms || e->foreign_until_ms > e->created_ms)
+		return;
+	json_array_foreach(pools, i, pool) {
+		const char *name = check_text(json_at(pool, "instanceType"));
+		int32_t asked = check_asked(k, o->uid, name, -1).replicas;
+		const json_t *told = check_pool_status(o, name);
+
+		beyond = beyond || asked > number(pool, "minInstanceCount");
+		if (asked < number(pool, "minInstanceCount") &&
+		    !str_eq(check_text(json_at(told, "state")), "BackOff"))
+			lacks = name;
+	}
+	if (lacks && beyond)
+		check_break(k, "a pool's minimum was not asked", "endpoint %s, pool %s", e->story->name, lacks);
+}

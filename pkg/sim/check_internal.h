@@ -22,8 +22,9 @@ struct check_endpoint {
 	int64_t created_ms;
 	int32_t ended;
 	int64_t foreign_until_ms; /* what somebody else asked may still be there */
-	int64_t person_ms;        /* when a person changed it last, */
-	int64_t pools_ms;         /* ... more of it than its count */
+	int64_t status_ms;        /* when its status was written last, */
+	int64_t pools_ms;         /* ... when a person changed more of it than its count */
+	int64_t lost_ms;          /* since when one that is lost is not replaced; 0: there is none */
 	int64_t instances_ms;     /* when any of its instances changed last */
 	struct {
 		int64_t at_ms, strikes;
@@ -43,6 +44,7 @@ struct check {
 	struct check_endpoint endpoints[STORY_MAX_ENDPOINTS];
 	int64_t blurred_from_ms, blurred_until_ms; /* what an operator sees may be so old */
 	int64_t room_ms[CLUSTER_MAX_TYPES];        /* when room was made last */
+	int64_t stopped_until_ms;                  /* operators, or their way to the server */
 	int64_t healed_ms;                         /* 0: not yet */
 	int64_t last_write_ms;
 	struct { /* the Deployment that was deleted last */
@@ -62,6 +64,8 @@ void check_break(struct check *k, const char *rule, const char *fmt, ...)
 const char *check_text(const json_t *o);
 /* On the timeline; 0: there is none. */
 int64_t check_time(const json_t *o, const char *key);
+/* What the endpoint's status says of it; NULL: nothing. */
+const json_t *check_pool_status(const struct api_object *endpoint, const char *pool);
 size_t check_type_named(const struct check *k, const char *name); /* n_types: none */
 int64_t check_now(const struct check *k);
 /* How far back what an operator acts on may lie. */
@@ -93,6 +97,12 @@ struct check_asked check_asked(const struct check *k, const char *uid, const cha
 /* check_count.c: of a Deployment of the endpoint, by a write that was applied. */
 void check_count(struct check *k, struct check_endpoint *e, const struct api_object *endpoint,
                  const struct api_object *deployment, const struct api_request *r);
+
+/* ... of all of them, when the first status is written. */
+void check_first_fill(struct check *k, const struct check_endpoint *e, const struct api_object *endpoint);
+
+/* check_lost.c: on each change of an instance, a node or the endpoint. */
+void check_lost(struct check *k, struct check_endpoint *e, const struct api_object *endpoint);
 
 /* check_told.c */
 void check_event(struct check *k, const struct api_object *event);

@@ -15,6 +15,7 @@ void check_sample_now(struct check *k, struct check_endpoint *e)
 
 	if (!o)
 		return;
+	check_lost(k, e, o);
 	s = &e->samples[e->n_samples++ % CHECK_SAMPLES];
 	*s = (struct check_sample){
 		.at_ms = check_now(k),

@@ -3,7 +3,7 @@
 #include "sim/check_internal.h"
 
 #define AGAIN_MS (5 * MS_PER_S)
-#define PERSON_MS (15 * MS_PER_S) /* what a person has done may have to be told again */
+#define BEFORE_MS (3 * MS_PER_S) /* a status is written, then it is told what it says */
 
 void check_event(struct check *k, const struct api_object *o)
 {
@@ -22,7 +22,7 @@ void check_event(struct check *k, const struct api_object *o)
 		k->events[i].at_ms = check_now(k);
 	}
 	if (count > k->events[i].count && check_now(k) - k->events[i].at_ms < AGAIN_MS &&
-	    check_now(k) - e->person_ms > PERSON_MS)
+	    e->status_ms < k->events[i].at_ms - BEFORE_MS)
 		check_break(k, "an Event was told twice", "endpoint %s: %s: %s", e->story->name,
 		            check_text(json_at(o->doc, "reason")), check_text(json_at(o->doc, "message")));
 	if (count > k->events[i].count)
@@ -67,7 +67,6 @@ void check_pauses(struct check *k, struct check_endpoint *e, const struct api_ob
 
 void check_person(struct check *k, struct check_endpoint *e, enum act_type act)
 {
-	e->person_ms = check_now(k);
 	if (act != ACT_SCALE && act != ACT_FOREIGN_SCALE && act != ACT_LOSE_STATUS)
 		e->pools_ms = check_now(k);
 	if (act != ACT_SCALE && act != ACT_FOREIGN_SCALE)

@@ -238,6 +238,19 @@ static int64_t draw_for(struct chance *c, enum act_type type)
 	}
 }
 
+/* Nobody hears of its end. */
+static void unheard(struct plot *p, const struct story_act *a)
+{
+	struct chance *c = &p->chance;
+	struct story_act drop = {
+		.at_ms = a->at_ms - between(c, 1, 100), .type = ACT_FAIL_WATCH, .word = NETWORK_WATCH_DROP};
+
+	if ((a->type != ACT_DELETE && a->type != ACT_DELETE_NODE) || !percent(c, 25))
+		return;
+	drop.kind = a->type == ACT_DELETE ? API_ENDPOINT : percent(c, 50) ? API_NODE : API_POD;
+	add(p, drop);
+}
+
 static void add_act(struct plot *p, int64_t at_ms)
 {
 	int weights[ACT_TYPE_COUNT];
@@ -264,6 +277,7 @@ static void add_act(struct plot *p, int64_t at_ms)
 	if (act_has(&a, ARGUMENT_FOR) || (act_has(&a, ARGUMENT_FOR_LATE) && a.word == NETWORK_WATCH_LATE))
 		a.for_ms = draw_for(c, a.type);
 	add(p, a);
+	unheard(p, &a);
 	follow(p, a);
 }
 
