@@ -1,5 +1,5 @@
 # make build | test | unit | corpus | sim | e2e | faults | generated | lint | fmt | fuzz | demo | bench | soak | availability |
-# examples | deps | install | clean
+# planted | examples | deps | install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -209,6 +209,11 @@ TRACES ?=
 availability: deps
 	@$(MAKE) --no-print-directory BUILD=release CC=gcc build/release-gcc/bin/instancepool-availability
 	@hack/availability $(if $(TRACES),--traces $(TRACES))
+
+# The faults of tests/planted, one by one: does the simulator catch them? About ten minutes.
+.PHONY: planted
+planted: deps
+	@hack/planted
 
 .PHONY: install
 install: build
