@@ -30,8 +30,20 @@ void check_event(struct check *k, const struct api_object *o)
 	k->events[i].count = count;
 }
 
-/* Each pause of a pool is as long as its strikes say, and each strike is counted. */
-static void check_pause(struct check *k, struct check_endpoint *e, const json_t *pool)
+static bool all_are_short(const struct api_object *endpoint)
+{
+	const json_t *condition;
+	size_t i;
+
+	json_array_foreach(json_at(endpoint->doc, "status", "conditions"), i, condition)
+		if (str_eq(check_text(json_at(condition, "type")), "InsufficientCapacity"))
+			return str_eq(check_text(json_at(condition, "status")), "True");
+	return false;
+}
+
+/* Each strike is counted, and each pause as long as the strikes say: as the first one where no other pool takes the demand. */
+static void check_pause(struct check *k, struct check_endpoint *e, const struct api_object *o,
+                        const json_t *pool)
 {
 	const char *name = check_text(json_at(pool, "name"));
 	int64_t struck_ms = check_time(pool, "lastStrikeTime"), until_ms = check_time(pool, "nextRetryTime");
@@ -40,7 +52,7 @@ static void check_pause(struct check *k, struct check_endpoint *e, const json_t 
 
 	if (type == k->story->n_types || until_ms == 0 || struck_ms <= e->struck[type].at_ms)
 		return;
-	for (int64_t i = 1; i < strikes && pause_ms < e->story->max_retry_ms; i++)
+	for (int64_t i = 1; i < strikes && !all_are_short(o) && pause_ms < e->story->max_retry_ms; i++)
 		pause_ms *= 2;
 	if (pause_ms > e->story->max_retry_ms)
 		pause_ms = e->story->max_retry_ms;
@@ -48,7 +60,7 @@ static void check_pause(struct check *k, struct check_endpoint *e, const json_t 
 		check_break(k, "a pause is too short",
 		            "endpoint %s, pool %s: %" PRId64 " ms after %" PRId64 " strikes", e->story->name, name,
 		            until_ms - struck_ms, strikes);
-	if (e->struck[type].at_ms > 0 && strikes <= e->struck[type].strikes)
+	if (strikes <= e->struck[type].strikes)
 		check_break(k, "a strike was not counted",
 		            "endpoint %s, pool %s: %" PRId64 " before, %" PRId64 " now", e->story->name, name,
 		            e->struck[type].strikes, strikes);
@@ -62,13 +74,13 @@ void check_pauses(struct check *k, struct check_endpoint *e, const struct api_ob
 	size_t i;
 
 	json_array_foreach(json_at(o->doc, "status", "instancePools"), i, pool)
-		check_pause(k, e, pool);
+		check_pause(k, e, o, pool);
 }
 
 void check_person(struct check *k, struct check_endpoint *e, enum act_type act)
 {
 	if (act != ACT_SCALE && act != ACT_FOREIGN_SCALE && act != ACT_LOSE_STATUS)
 		e->pools_ms = check_now(k);
-	if (act != ACT_SCALE && act != ACT_FOREIGN_SCALE)
-		memset(e->struck, 0, sizeof(e->struck));
+	for (size_t i = 0; i < k->story->n_types && act != ACT_SCALE && act != ACT_FOREIGN_SCALE; i++)
+		e->struck[i].strikes = 0; /* may be forgotten */
 }
