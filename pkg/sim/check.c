@@ -360,6 +360,7 @@ void check_act(struct check *k, const struct story_act *act)
 {
 	struct check_endpoint *e = act->subject < k->story->n_endpoints ? &k->endpoints[act->subject] : NULL;
 
+	check_fleets_act(k, act);
 	if (e && act->type <= ACT_LOSE_STATUS)
 		check_person(k, e, act->type);
 	/* Nobody can tell that a watch is late. An outage, and that it was stopped, an operator has to notice. */

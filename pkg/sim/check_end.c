@@ -204,6 +204,7 @@ void check_end(struct check *k)
 {
 	bool quiet = true;
 
+	check_fleets(k);
 	for (size_t i = 0; i < k->story->n_endpoints; i++) {
 		const struct api_object *o = check_document(k, &k->endpoints[i]);
 

@@ -24,8 +24,12 @@ struct check_endpoint {
 	int64_t foreign_until_ms; /* what somebody else asked may still be there */
 	int64_t status_ms;        /* when its status was written last, */
 	int64_t pools_ms;         /* ... when a person changed more of it than its count */
-	int64_t lost_ms;          /* since when one that is lost is not replaced; 0: there is none */
-	int64_t instances_ms;     /* when any of its instances changed last */
+	struct {
+		bool edited; /* since these were Ready, down to each pool, and nothing else has happened */
+		int32_t ready[STORY_MAX_POOLS];
+	} fleet;
+	int64_t lost_ms;      /* since when one that is lost is not replaced; 0: there is none */
+	int64_t instances_ms; /* when any of its instances changed last */
 	struct {
 		int64_t at_ms, strikes;
 	} struck[CLUSTER_MAX_TYPES]; /* the last strike of each pool that was told */
@@ -45,7 +49,9 @@ struct check {
 	int64_t blurred_from_ms, blurred_until_ms; /* what an operator sees may be so old */
 	int64_t room_ms[CLUSTER_MAX_TYPES];        /* when room was made last */
 	int64_t stopped_until_ms;                  /* operators, or their way to the server */
-	int64_t healed_ms;                         /* 0: not yet */
+	int64_t trouble_until_ms;                  /* what was done so far lasts so long */
+	bool has_quota;
+	int64_t healed_ms; /* 0: not yet */
 	int64_t last_write_ms;
 	struct { /* the Deployment that was deleted last */
 		char name[256];
@@ -103,6 +109,10 @@ void check_first_fill(struct check *k, const struct check_endpoint *e, const str
 
 /* check_lost.c: on each change of an instance, a node or the endpoint. */
 void check_lost(struct check *k, struct check_endpoint *e, const struct api_object *endpoint);
+
+/* check_update.c: before an act, and at the end. */
+void check_fleets_act(struct check *k, const struct story_act *act);
+void check_fleets(struct check *k);
 
 /* check_told.c */
 void check_event(struct check *k, const struct api_object *event);

@@ -251,6 +251,25 @@ static void unheard(struct plot *p, const struct story_act *a)
 	add(p, drop);
 }
 
+/* While an operator cannot see it, instances go, and less is wanted when it is back. */
+static void unseen(struct plot *p, const struct story_act *a)
+{
+	struct chance *c = &p->chance;
+	const struct story *s = p->s;
+	int64_t back_ms = a->at_ms + a->for_ms;
+
+	if ((a->type != ACT_DOWN && a->type != ACT_FREEZE) || !percent(c, 50))
+		return;
+	add(p, (struct story_act){.at_ms = a->at_ms + between(c, 0, a->for_ms),
+	                          .type = ACT_DELETE_NODE,
+	                          .subject = (size_t)between(c, 0, (int64_t)s->n_types - 1),
+	                          .n = (int32_t)between(c, 0, MAX_NODES)});
+	add(p, (struct story_act){.at_ms = back_ms - between(c, 0, 500),
+	                          .type = ACT_SCALE,
+	                          .subject = (size_t)between(c, 0, (int64_t)s->n_endpoints - 1),
+	                          .n = (int32_t)between(c, 1, 4)});
+}
+
 static void add_act(struct plot *p, int64_t at_ms)
 {
 	int weights[ACT_TYPE_COUNT];
@@ -278,6 +297,7 @@ static void add_act(struct plot *p, int64_t at_ms)
 		a.for_ms = draw_for(c, a.type);
 	add(p, a);
 	unheard(p, &a);
+	unseen(p, &a);
 	follow(p, a);
 }
 
