@@ -161,7 +161,10 @@ static bool passes_over(struct run *r, const struct write *w, const struct err *
 
 	if (w->kind != KIND_POD || status < 400 || status >= 500 || status == 401 || status == 429)
 		return false;
-	/* The instance is gone, or another one has its name: there is nothing to mark. */
+	/* The instance is gone, or another one has its name: there is nothing to mark. But a 409 also comes when others wrote at the
+	 * same time, and then nothing would bring the endpoint up. */
+	if (status == 409)
+		queue_add_at(r->w->op->queue, r->w->key, (struct mono){loop_now(r->w->op->loop).ms + MS_PER_S});
 	if (status == 404 || status == 409)
 		return true;
 	refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
