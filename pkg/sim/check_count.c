@@ -106,7 +106,19 @@ void check_count(struct check *k, struct check_endpoint *e, const struct api_obj
 	}
 }
 
-/* Nothing is known yet but what others have found: minimums come before all else. */
+/* It may be another's turn to try there. */
+static bool is_shared(const struct check *k, const struct check_endpoint *e, const char *pool)
+{
+	size_t type = check_type_named(k, pool);
+
+	for (size_t i = 0; i < k->story->n_endpoints; i++)
+		for (size_t j = 0; j < k->story->endpoints[i].n_pools; j++)
+			if (&k->story->endpoints[i] != e->story && k->story->endpoints[i].pools[j].type == type)
+				return true;
+	return false;
+}
+
+/* Nothing is known yet: minimums come before all else. */
 void check_first_fill(struct check *k, const struct check_endpoint *e, const struct api_object *o)
 {
 	const json_t *pools = json_at(o->doc, "spec", "instancePools"), *pool;
@@ -122,7 +134,7 @@ void check_first_fill(struct check *k, const struct check_endpoint *e, const str
 		const json_t *told = check_pool_status(o, name);
 
 		beyond = beyond || asked > number(pool, "minInstanceCount");
-		if (asked < number(pool, "minInstanceCount") &&
+		if (asked < number(pool, "minInstanceCount") && !is_shared(k, e, name) &&
 		    !str_eq(check_text(json_at(told, "state")), "BackOff"))
 			lacks = name;
 	}
