@@ -68,7 +68,10 @@ var minorKinds = []string{"kill-before", "kill-applied", "kill-after", "409", "4
 	"cut-applied", "short-applied"}
 
 // Against the second API server, which does not see what is written from the fault on (see stale.go).
-var staleKinds = []string{"stale", "stale-applied"}
+var staleKinds = []string{
+	"stale", "stale-applied",
+	"past", // it goes on for two more writes, and only then falls back to where it was
+}
 
 var frozenKinds = []string{"frozen-applied"}
 
@@ -102,7 +105,7 @@ var halfDone = []string{"500-applied", "hangup-applied", "cut-applied", "409"}
 
 func isKill(kind string) bool { return strings.HasPrefix(kind, "kill") }
 func isStale(kind string) bool {
-	return strings.HasPrefix(kind, "stale") || strings.HasPrefix(kind, "frozen")
+	return slices.Contains(staleKinds, kind) || slices.Contains(frozenKinds, kind)
 }
 
 // Does the operator not get to write what it has decided, or not hear that it was done?

@@ -24,6 +24,9 @@ const (
 	slowFor   = 3 * time.Second
 	holdFor   = 4 * time.Second
 	outageFor = 2 * time.Second
+	// How far the past is away: in writes, but no longer than that.
+	pastWrites = 2
+	pastWithin = 6 * time.Second
 )
 
 // The API server as one operator process sees it. Every request on it belongs to one plan.
@@ -55,6 +58,7 @@ type proxy struct {
 	hangs    bool          // by a broken connection
 	back     chan struct{} // closed when the watches are to leave the stale server; nil: they are not there
 	mode     string        // of the stale server
+	travel   int           // so many writes, then the operator falls back into the past; 0: it does not
 }
 
 type connKey struct{}
@@ -356,7 +360,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rs, err := p.forward(c)
 	if err != nil {
-		if kind != "" && kind != "hold" { // that ends by itself
+		if kind != "" && kind != "hold" && kind != "past" { // those end by themselves
 			p.ended()
 		}
 		abort()
@@ -386,6 +390,12 @@ func (p *proxy) unasked(w http.ResponseWriter, c *call, kind string) bool {
 		abort()
 	case "stale-applied", "frozen-applied":
 		p.stale.freeze()
+	case "past":
+		p.stale.freeze()
+		p.mu.Lock()
+		p.travel = pastWrites
+		p.mu.Unlock()
+		time.AfterFunc(pastWithin, func() { p.fallBack(true) })
 	case "409", "410", "429", "500", "503":
 		code := 0
 		_, _ = fmt.Sscan(kind, &code)
@@ -468,7 +478,12 @@ func (p *proxy) asked(w http.ResponseWriter, c *call, kind string, rs *http.Resp
 		flush(w)
 		time.Sleep(2 * time.Millisecond)
 		p.killAndRestart()
-	case "", "hold": // that ends by itself
+	case "":
+		if c.counted && rs.StatusCode < 300 {
+			flush(w)
+			p.fallBack(false)
+		}
+	case "hold", "past": // that end by themselves
 	default:
 		p.ended()
 	}
@@ -479,6 +494,21 @@ func (p *proxy) holdStreams() {
 	p.held = time.Now().Add(holdFor)
 	p.mu.Unlock()
 	time.AfterFunc(holdFor, p.ended)
+}
+
+// fallBack is told of each write that was carried out, and at last that there may come none.
+func (p *proxy) fallBack(late bool) {
+	p.mu.Lock()
+	before := p.travel
+	p.travel = max(0, before-1)
+	if late {
+		p.travel = 0
+	}
+	now := before > 0 && p.travel == 0
+	p.mu.Unlock()
+	if now {
+		p.goStale("stale")
+	}
 }
 
 // goStale kills the operator and lets it come back with its lists and watches on the second API server, which sees nothing
