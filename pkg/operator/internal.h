@@ -95,6 +95,7 @@ struct work {
 	size_t n_restored;
 	struct map given_up;     /* pool -> how often, for the metrics: uint64_t, of those that were */
 	struct mono progress_at; /* when counts that changed are to be told; 0: none did */
+	struct mono raise_at; /* when a count is raised though condemned instances are still there; 0: none are */
 	bool has_service_turn;
 	unsigned denied;       /* creates in a row for which the operator had no right */
 	unsigned denied_trial; /* dry runs in a row, the same */

@@ -1100,6 +1100,28 @@ static void test_room_that_is_seen_late(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_array_get(pools, 0), "reason")), "Settling");
 }
 
+/* A count that was lowered before a crash: what it leaves over is not taken for an instance of the higher one. */
+static void test_a_condemned_instance_does_not_count(void **state)
+{
+	struct fixture *f = *state;
+	start_serving(f);
+	stop(f);
+	scale(f, "p5", 2);
+	start(f);
+	expect(f, "");
+	api_remove(&f->api, KIND_POD, "c");
+	expect(f, "p5 2->3, status");
+	/* Should nobody end them, it goes on. */
+	put_serving(f, "c", "p5");
+	expect(f, "status");
+	stop(f);
+	scale(f, "p5", 2);
+	start(f);
+	int64_t started_ms = loop_now(loop).ms;
+	run_for(f, PATIENCE_MS, "p5 2->3, status");
+	assert_in_range(loop_now(loop).ms - started_ms, 5000, PATIENCE_MS - 1);
+}
+
 static int setup_server(void **state)
 {
 	(void)state;
@@ -1159,6 +1181,7 @@ int main(void)
 		TEST(test_progress_is_told_once_a_second),
 		TEST(test_a_node_that_is_not_heard_of),
 		TEST(test_room_that_is_seen_late),
+		TEST(test_a_condemned_instance_does_not_count),
 		TEST(test_a_server_that_is_away),
 		TEST(test_a_server_that_is_silent),
 	};
