@@ -259,7 +259,7 @@ func (r *recorder) await(deadline func() time.Time, ok func() bool) bool {
 }
 
 // Are exactly these instances there, all Ready, and is nothing under way? nil: the endpoint is gone with all that it owned.
-func (r *recorder) settled(want map[string]int) bool {
+func (r *recorder) settled(want map[string]int, image string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if want == nil {
@@ -279,7 +279,8 @@ func (r *recorder) settled(want map[string]int) bool {
 		ready[pool] = 0
 	}
 	for _, p := range r.objects["pods"] {
-		if !isReady(p) {
+		c, _ := list(p, "spec", "containers")[0].(object)
+		if !isReady(p) || image != "" && text(c, "image") != image {
 			return false
 		}
 		ready[text(p, "metadata", "labels", labels+"pool")]++

@@ -257,7 +257,7 @@ func (r *run) asInReference(step int) bool {
 func (r *run) stable(s *step) func() bool {
 	last, since := "", time.Now()
 	return func() bool {
-		if !r.rec.settled(s.want) {
+		if !r.rec.settled(s.want, s.image) {
 			last = ""
 			return false
 		}

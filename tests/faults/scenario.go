@@ -19,6 +19,8 @@ type step struct {
 	do func(e *env) error
 	// Instances by pool; nil: nothing is left.
 	want map[string]int
+	// Of all of them; "": any.
+	image string
 	// The most that may be there at a time: what is wanted, what still waits elsewhere, one that is borrowed.
 	maxAlive int
 	// What was there before goes: there is nothing that must stay.
@@ -154,8 +156,10 @@ func scale(count int) func(*env) error {
 	}
 }
 
+const secondImage = "example/llm:2"
+
 func changeImage(e *env) error {
-	return e.api.merge(e.path("models", "llm"), object{"spec": e.model("example/llm:2")["spec"]})
+	return e.api.merge(e.path("models", "llm"), object{"spec": e.model(secondImage)["spec"]})
 }
 
 func remove(e *env) error { return e.api.remove(e.path("instancepoolendpoints", "llm")) }
@@ -221,13 +225,13 @@ var scenarios = []scenario{
 		{do: nodes(3, 1, realLife)},
 		{do: create(2, passive), want: pools(2, 0), maxAlive: 2},
 		// A new one is asked for right before the old one that it replaces goes.
-		{do: changeImage, want: pools(2, 0), maxAlive: 4},
+		{do: changeImage, want: pools(2, 0), maxAlive: 4, image: secondImage},
 	}},
 	// There is no room beside the old ones but in the other pool.
 	{"template-full", 2, []step{
 		{do: nodes(2, 1, realLife)},
 		{do: create(2, passive), want: pools(2, 0), maxAlive: 2},
-		{do: changeImage, want: pools(2, 0), maxAlive: 4},
+		{do: changeImage, want: pools(2, 0), maxAlive: 4, image: secondImage},
 	}},
 }
 
