@@ -182,7 +182,8 @@ func (r *run) play() bool {
 		if s.anew {
 			desired = 0
 		}
-		r.rec.step(min(desired, total), s.maxAlive)
+		alive := s.maxAlive + len(r.faults) // one more try for each
+		r.rec.step(min(desired, total), alive)
 		desired = total
 		if err := s.do(r.env); err != nil {
 			r.result.fail("step %d: %v", i, err)
@@ -197,7 +198,7 @@ func (r *run) play() bool {
 		if !r.awaitStep(i, s) {
 			return false
 		}
-		r.rec.step(desired, s.maxAlive)
+		r.rec.step(desired, alive)
 	}
 	return r.awaitQuiet()
 }
