@@ -333,5 +333,10 @@ void story_generate(uint64_t seed, struct story *ret)
 	p.n_acts = (size_t)between(c, 3, percent(c, 60) ? 12 : MAX_CHANCE_ACTS);
 	/* Two operators renew and look at their lease every two seconds: that costs most of such a story. */
 	add_acts(&p, seconds(c, 180, ret->operators == 2 ? 300 : percent(c, 70) ? 480 : 900));
+	/* An update that nothing else comes into. */
+	if (percent(c, 15))
+		add(&p, (struct story_act){.at_ms = ret->acts[ret->n_acts - 1].at_ms + seconds(c, 150, 200),
+		                           .type = ACT_EDIT_MODEL,
+		                           .subject = (size_t)between(c, 0, (int64_t)ret->n_endpoints - 1)});
 	ret->heal_ms = ret->acts[ret->n_acts - 1].at_ms + seconds(c, 20, 60);
 }
