@@ -151,10 +151,12 @@ static bool raises_condemned(const struct plan_input *in, const struct plan_outp
 {
 	for (size_t i = 0; i < out->n_steps; i++) {
 		const struct plan_step *s = &out->steps[i];
-		const struct plan_pool_seen *p = &in->pools[s->index];
+		const struct plan_pool_seen *p;
 
-		if (s->type == PLAN_SCALE && s->to > s->from && p->bound > s->from &&
-		    (p->asked < 0 || p->asked == s->from))
+		if (s->type != PLAN_SCALE || s->to <= s->from)
+			continue;
+		p = &in->pools[s->index];
+		if (p->bound > s->from && (p->asked < 0 || p->asked == s->from))
 			return true;
 	}
 	return false;
