@@ -210,7 +210,7 @@ availability: deps
 	@$(MAKE) --no-print-directory BUILD=release CC=gcc build/release-gcc/bin/instancepool-availability
 	@hack/availability $(if $(TRACES),--traces $(TRACES))
 
-# The faults of tests/planted, one by one: does the simulator catch them? About ten minutes.
+# The faults of tests/planted, one by one: does the simulator catch them? Five to ten minutes.
 .PHONY: planted
 planted: deps
 	@hack/planted
