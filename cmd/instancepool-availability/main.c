@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include "availability/availability.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "availability/availability.h"
 
 #define DAY_S (24 * 60 * 60)
 #define WARM_UP_S (60 * 60)

@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-#include "base/mem.h"
 #include "availability/availability.h"
+#include "base/mem.h"
 
 #define DAY_S INT64_C(86400)
 
