@@ -13,6 +13,8 @@
 #define LABEL_REVISION API_GROUP "/revision"
 #define LABEL_TRACK API_GROUP "/track" /* which fleet serves; one track until blue/green exists */
 #define TRACK_BLUE "blue"
+/* The model server's port has this name in each instance, whatever its number: the Service goes by it. */
+#define PORT_NAME "instancepool"
 
 /* An instance is born with the marks that keep Karpenter and Cluster Autoscaler away, and with ours, which tells that it
  * was us: once it is Ready all three go. */

@@ -117,6 +117,36 @@ static void add_probe(json_t *container, const struct model *m)
 	json_set(container, "readinessProbe", probe);
 }
 
+/* A port of that number that has no name gets ours. */
+static int add_port(json_t *container, const struct model *m, struct err *err)
+{
+	json_t *ports = child_of_type(container, "ports", JSON_ARRAY), *p;
+	size_t i;
+	if (ports == NULL)
+		return err_set(err, ERR_INVALID, "spec.template.spec.containers[0].ports: must be an array");
+	json_array_foreach(ports, i, p) {
+		const char *name = json_string_value(json_at(p, "name", NULL)),
+				   *protocol = json_string_value(json_at(p, "protocol", NULL));
+		bool same = json_integer_value(json_at(p, "containerPort", NULL)) == m->port &&
+		            (str_empty(protocol) || str_eq(protocol, "TCP"));
+		if (str_eq(name, PORT_NAME) && !same)
+			return err_set(err, ERR_INVALID,
+			               "spec.template.spec.containers[0].ports[%zu].name: \"" PORT_NAME
+			               "\" is for the port of spec.server.port (%d)",
+			               i, m->port);
+		if (same && str_empty(name))
+			json_put_str(p, "name", PORT_NAME);
+		if (same && (str_empty(name) || str_eq(name, PORT_NAME)))
+			return 0;
+	}
+	p = json_must(json_object());
+	json_put_str(p, "name", PORT_NAME);
+	json_put_int(p, "containerPort", m->port);
+	json_put_str(p, "protocol", "TCP");
+	append(ports, p);
+	return 0;
+}
+
 static int add_to_pod(json_t *pod, const struct endpoint_pool *p, const struct model *m, struct err *err)
 {
 	json_t *selector = child_of_type(pod, "nodeSelector", JSON_OBJECT);
@@ -136,7 +166,7 @@ static int add_to_pod(json_t *pod, const struct endpoint_pool *p, const struct m
 		return err_set(err, ERR_INVALID,
 		               "spec.template.spec.containers: there must be at least one container");
 	add_probe(container, m);
-	return 0;
+	return add_port(container, m, err);
 }
 
 /* While it loads, an instance is not to be moved. A Model that says one of these itself means it. */
@@ -236,7 +266,7 @@ static json_t *companion_new(const char *api_version, const char *kind, const st
 	return o;
 }
 
-json_t *workload_service(const struct endpoint *e, const struct model *m)
+json_t *workload_service(const struct endpoint *e)
 {
 	json_t *s = companion_new("v1", "Service", e);
 
@@ -248,7 +278,7 @@ json_t *workload_service(const struct endpoint *e, const struct model *m)
 	json_put_str(port, "name", "http");
 	json_put_str(port, "protocol", "TCP");
 	json_put_int(port, "port", 80);
-	json_put_int(port, "targetPort", m->port);
+	json_put_str(port, "targetPort", PORT_NAME);
 	json_t *ports = json_must(json_array());
 	json_set(spec, "ports", ports);
 	append(ports, port);

@@ -19,9 +19,9 @@ json_t *workload_deployment(const struct endpoint *e, const struct endpoint_pool
                             const char *revision, int32_t replicas, struct err *err);
 /* One Pod of that Deployment, as its ReplicaSet would create it: for a dry run. New reference. */
 json_t *workload_trial_pod(const json_t *deployment);
-/* The endpoint's stable address: a Service of the endpoint's name, port 80 -> the model's port. New
- * reference. */
-json_t *workload_service(const struct endpoint *e, const struct model *m);
+/* The endpoint's stable address: a Service of the endpoint's name, port 80 -> the port named PORT_NAME, which
+ * may have another number in each pool and revision. New reference. */
+json_t *workload_service(const struct endpoint *e);
 /* A PodDisruptionBudget of the endpoint's name: one instance at a time may be evicted, of whatever pool and revision, and
  * none that serves while another waits, loads or fails; one that is not Ready always. New reference. */
 json_t *workload_budget(const struct endpoint *e);

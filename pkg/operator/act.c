@@ -280,8 +280,7 @@ void run_companions(struct work *w, const struct endpoint *e, struct companions 
 	if (missing.service) {
 		r->has_service_turn = true;
 		w->op->service_runs++;
-		add_write(r, KIND_SERVICE, KUBE_CREATE, e->meta.name,
-		          body_text(&r->arena, workload_service(e, first_model(w->op, e))))
+		add_write(r, KIND_SERVICE, KUBE_CREATE, e->meta.name, body_text(&r->arena, workload_service(e)))
 			->refused_as = "ServiceRefused";
 	}
 	run_send(r);

@@ -101,21 +101,21 @@ struct check_asked {
 struct check_asked check_asked(const struct check *k, const char *uid, const char *pool, int32_t count);
 
 /* check_count.c: of a Deployment of the endpoint, by a write that was applied. */
-void check_count(struct check *k, struct check_endpoint *e, const struct api_object *endpoint,
+void check_count(struct check *k, struct check_endpoint *e, const struct api_object *o,
                  const struct api_object *deployment, const struct api_request *r);
 
 /* ... of all of them, when the first status is written. */
-void check_first_fill(struct check *k, const struct check_endpoint *e, const struct api_object *endpoint);
+void check_first_fill(struct check *k, const struct check_endpoint *e, const struct api_object *o);
 
 /* check_lost.c: on each change of an instance, a node or the endpoint. */
-void check_lost(struct check *k, struct check_endpoint *e, const struct api_object *endpoint);
+void check_lost(struct check *k, struct check_endpoint *e, const struct api_object *o);
 
 /* check_update.c: before an act, and at the end. */
 void check_fleets_act(struct check *k, const struct story_act *act);
 void check_fleets(struct check *k);
 
 /* check_told.c */
-void check_event(struct check *k, const struct api_object *event);
-void check_pauses(struct check *k, struct check_endpoint *e, const struct api_object *endpoint);
+void check_event(struct check *k, const struct api_object *o);
+void check_pauses(struct check *k, struct check_endpoint *e, const struct api_object *o);
 /* Somebody changed the endpoint. */
 void check_person(struct check *k, struct check_endpoint *e, enum act_type act);

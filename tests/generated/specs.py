@@ -97,10 +97,8 @@ def draw_case(seed, index, accepts):
     rooms, overrides = dict.fromkeys(TYPES, AMPLE), OVERRIDES
     if random.random() < 0.35:
         rooms, overrides = {t: random.randint(0, 3) for t in TYPES}, SCARCE
-    # One for all: the Service is made once, with the port that its first Model has then.
-    port = random.choice((OMIT, 1, 9000, 65535))
-    first = draw_models(random, port)
-    second = first if random.random() < 0.6 else draw_models(random, port)
+    first = draw_models(random)
+    second = first if random.random() < 0.6 else draw_models(random)
     s1, s2 = draw_spec(random, overrides, accepts), draw_spec(random, overrides, accepts)
     if random.random() < 0.6:
         s2 = edited(s1, s2, random, accepts)
@@ -163,9 +161,10 @@ def accepted(make, accepts):
     raise RuntimeError("the API server refuses all that is drawn from the schema: does specs.OVERRIDES miss a field?")
 
 
-def draw_models(random, port=OMIT):
+def draw_models(random):
     part = schema.load("models")["properties"]["spec"]["properties"]["server"]
-    overrides = {"port": lambda _random: port, "healthPath": maybe(0.3, "/health"), "metricsPath": maybe(0.3, "/m")}
+    overrides = {"port": lambda r: r.choice((OMIT, 1, 9000, 65535)), "healthPath": maybe(0.3, "/health"),
+                 "metricsPath": maybe(0.3, "/m")}
     return {name: model_spec(schema.draw(part, random, overrides), f"example/llm:{random.randint(1, 3)}",
                              schema.word(random)) for name in MODELS}
 

@@ -168,7 +168,9 @@ static void the_whole_deployment(void **state)
 		"\"strategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxSurge\":0,\"maxUnavailable\":1}},"
 		"\"template\":{\"spec\":{\"containers\":[{\"image\":\"example/"
 		"llm:1\",\"name\":\"server\",\"readinessProbe\":"
-		"{\"httpGet\":{\"path\":\"/ping\",\"port\":8080}}}],\"nodeSelector\":{\"node.kubernetes.io/"
+		"{\"httpGet\":{\"path\":\"/ping\",\"port\":8080}},"
+		"\"ports\":[{\"name\":\"instancepool\",\"containerPort\":8080,\"protocol\":\"TCP\"}]}],"
+		"\"nodeSelector\":{\"node.kubernetes.io/"
 		"instance-type\":"
 		"\"p5.48xlarge\"},\"tolerations\":[{\"key\":\"nvidia.com/gpu\",\"operator\":\"Exists\",\"effect\":"
 		"\"NoSchedule\"}]},\"metadata\":{\"labels\":{" LABELS "},\"annotations\":{" PROTECTION "}}}}}");
@@ -201,7 +203,8 @@ static void the_users_template_is_kept(void **state)
 		"{\"key\":\"spot\"}]");
 	assert_json(json_at(template, "spec", "runtimeClassName", NULL), "\"nvidia\"");
 	assert_json(json_at(template, "spec", "containers", NULL),
-	            "[{\"name\":\"a\",\"readinessProbe\":{\"exec\":{}}},{\"name\":\"b\"}]");
+	            "[{\"name\":\"a\",\"readinessProbe\":{\"exec\":{}},\"ports\":[{\"name\":\"instancepool\","
+	            "\"containerPort\":8080,\"protocol\":\"TCP\"}]},{\"name\":\"b\"}]");
 	assert_int_equal(json_integer_value(json_at(d, "spec", "replicas", NULL)), 0);
 }
 
@@ -256,6 +259,10 @@ static void templates_that_cannot_be_used(void **state)
 	     "spec.nodeSelector: must be an object"},
 		{MODEL("{\"spec\": {\"containers\": [{}], \"tolerations\": {}}}"),
 	     "spec.tolerations: must be an array"},
+		{MODEL("{\"spec\": {\"containers\": [{\"ports\": {}}]}}"), "ports: must be an array"},
+		{MODEL("{\"spec\": {\"containers\": [{\"ports\": [{\"name\": \"instancepool\", \"containerPort\": "
+	           "1}]}]}}"),
+	     "ports[0].name: \"instancepool\" is for the port of spec.server.port (8080)"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = ERR_INIT;
@@ -267,13 +274,43 @@ static void templates_that_cannot_be_used(void **state)
 	}
 }
 
+/* Ours beside the user's, or on it. */
+static void the_servers_port(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+		{"[{\"containerPort\": 9000}]",
+	     "[{\"containerPort\":9000},{\"name\":\"instancepool\",\"containerPort\":"
+	     "8080,\"protocol\":\"TCP\"}]"},
+		{"[{\"containerPort\": 8080}]", "[{\"containerPort\":8080,\"name\":\"instancepool\"}]"},
+		{"[{\"name\": \"instancepool\", \"containerPort\": 8080, \"protocol\": \"TCP\"}]",
+	     "[{\"containerPort\":8080,\"name\":\"instancepool\",\"protocol\":\"TCP\"}]"},
+		{"[{\"name\": \"web\", \"containerPort\": 8080}]",
+	     "[{\"containerPort\":8080,\"name\":\"web\"},{\"name\":\"instancepool\",\"containerPort\":8080,"
+	     "\"protocol\":\"TCP\"}]"},
+		{"[{\"containerPort\": 8080, \"protocol\": \"UDP\"}]",
+	     "[{\"containerPort\":8080,\"protocol\":\"UDP\"},{\"name\":\"instancepool\",\"containerPort\":8080,"
+	     "\"protocol\":\"TCP\"}]"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP_FREE char *model = xasprintf(
+			"{\"metadata\": {\"name\": \"m\"}, \"spec\": {\"template\": {\"spec\": {\"containers\": "
+			"[{\"name\": \"server\", \"image\": \"i\", \"ports\": %s}]}}}}",
+			cases[i][0]);
+		CLEANUP_JSON json_t *d = render(ENDPOINT(PLAIN_POOL), model, 1);
+		assert_json(json_at(json_array_get(json_at(d, "spec", "template", "spec", "containers", NULL), 0),
+		                    "ports", NULL),
+		            cases[i][1]);
+	}
+}
+
 static void the_service(void **state)
 {
 	(void)state;
 	struct fixture f = setup(ENDPOINT(PLAIN_POOL),
 	                         "{\"metadata\": {\"name\": \"m\"}, \"spec\": {\"server\": {\"port\": 8000}, "
 	                         "\"template\": " PLAIN_TEMPLATE "}}");
-	CLEANUP_JSON json_t *s = workload_service(f.e, f.m);
+	CLEANUP_JSON json_t *s = workload_service(f.e);
 	assert_json(
 		s,
 		"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"llm\",\"namespace\":\"ns\","
@@ -281,7 +318,7 @@ static void the_service(void **state)
 		"\"inference.instancepool.dev/v1alpha1\",\"kind\":\"InstancePoolEndpoint\",\"name\":\"llm\",\"uid\":"
 		"\"e-uid\",\"controller\":true,\"blockOwnerDeletion\":false}]},\"spec\":{\"selector\":"
 		"{\"inference.instancepool.dev/endpoint\":\"llm\",\"inference.instancepool.dev/track\":\"blue\"},"
-		"\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":80,\"targetPort\":8000}]}}");
+		"\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":80,\"targetPort\":\"instancepool\"}]}}");
 	done(f);
 }
 
@@ -336,6 +373,7 @@ int main(void)
 		cmocka_unit_test(a_protection_of_the_users_own_stays),
 		cmocka_unit_test(the_gpu_taint_is_tolerated_once),
 		cmocka_unit_test(templates_that_cannot_be_used),
+		cmocka_unit_test(the_servers_port),
 		cmocka_unit_test(the_service),
 		cmocka_unit_test(the_budget),
 		cmocka_unit_test(a_pod_for_a_dry_run),
