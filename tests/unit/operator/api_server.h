@@ -69,12 +69,19 @@ static inline void api_hold(struct api *a, enum kind kind)
 	a->held[kind] = true;
 }
 
+/* In one piece: nothing is planned in between. */
 static inline void api_release(struct api *a, enum kind kind)
 {
+	CLEANUP_BUF struct buf lines;
 	json_t *event;
 	size_t i;
-	json_array_foreach(a->late[kind], i, event)
-		api_send_line(a->watches[kind], json_incref(event));
+	buf_init(&lines, SIZE_MAX - 1);
+	json_array_foreach(a->late[kind], i, event) {
+		CLEANUP_FREE char *text = json_compact(event);
+		buf_addf(&lines, "%s\n", text);
+	}
+	if (lines.len > 0)
+		exchange_chunk(a->watches[kind], lines.ptr);
 	json_array_clear(a->late[kind]);
 	a->held[kind] = false;
 }
