@@ -243,10 +243,13 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 	}
 }
 
-/* What takes long is planned anew: what was true then may cost an instance now. */
+/* What takes long is planned anew: what was true then may cost an instance now. A create costs none, nor does the status: on a
+ * slow server these have to come to an end. */
 static bool is_fresh(const struct run *r)
 {
-	return loop_now(r->w->op->loop).ms - r->made.ms < PLAN_LASTS_MS;
+	const struct write *w = &r->writes[r->next];
+
+	return w->is_create || w->is_status || loop_now(r->w->op->loop).ms - r->made.ms < PLAN_LASTS_MS;
 }
 
 static bool may_write(const struct controller *op)

@@ -1,6 +1,7 @@
 /* The whole operator before an API server that the test plays (api_server.h): what it writes, in which order, and what
  * it does when writes go wrong, watches are late, and others change its objects. */
 #include "api_server.h"
+#include "operator/run.h"
 
 #define PATIENCE_MS 20000 /* a sanitized build on a busy machine */
 #define LONG_MS (365 * 24 * 3600 * MS_PER_S)
@@ -751,6 +752,20 @@ static void test_a_dry_run_without_an_answer(void **state)
 	expect(f, "create g6=0");
 }
 
+/* A Deployment's plan begins with the dry run: if that made it too old, it would never be created. */
+static void test_a_slow_dry_run(void **state)
+{
+	struct fixture *f = *state;
+	f->api.faults[0] = (struct api_fault){.method = "POST", .kind = KIND_POD, .hang = true};
+	f->api.faults[1] = refused_pod("500 Internal Server Error", "no"); /* shows which is made next */
+	start(f);
+	expect(f, "try p5!hang");
+	struct work *w = map_get(&f->op->works, "ns/llm");
+	w->run->made.ms -= 60 * MS_PER_S;
+	exchange_answer(f->api.hanging, "201 Created", "{'metadata':{}}");
+	expect(f, "create p5=3, try g6!500, create g6=0, status, " COMPANIONS);
+}
+
 static void test_no_right_to_create_pods(void **state)
 {
 	struct fixture *f = *state;
@@ -1167,6 +1182,7 @@ int main(void)
 		TEST(test_an_instance_that_would_be_refused),
 		TEST(test_a_dry_run_that_says_nothing),
 		TEST(test_a_dry_run_without_an_answer),
+		TEST(test_a_slow_dry_run),
 		TEST(test_no_right_to_create_pods),
 		TEST(test_a_server_that_is_not_ready),
 		TEST(test_an_endpoint_that_is_made_again),
