@@ -121,6 +121,7 @@ struct controller *controller_new(struct loop *l, struct kube_client *c, struct 
 	op->instance = xstrdup(o->instance);
 	op->queue = queue_new(&(struct queue_options){BACKOFF_BASE_MS, BACKOFF_MAX_MS});
 	op->pump = loop_timer_new(l, reconcile_pump, op);
+	op->beat = loop_timer_new(l, view_beat, op);
 	op->detect = loop_timer_new(l, detect, op);
 	op->tidy = loop_timer_new(l, tidy, NULL);
 	op->karpenter.op = op->cluster_autoscaler.op = op;
@@ -137,6 +138,8 @@ struct controller *controller_new(struct loop *l, struct kube_client *c, struct 
 
 void controller_start(struct controller *op)
 {
+	op->beat_due = loop_now(op->loop);
+	view_beat(op);
 	watches_start(op);
 }
 
@@ -195,6 +198,7 @@ void controller_free(struct controller *op)
 	shortages_free(op->shortages);
 	queue_free(op->queue);
 	loop_timer_free(op->pump);
+	loop_timer_free(op->beat);
 	loop_timer_free(op->detect);
 	loop_timer_free(op->tidy);
 	controller_metrics_free(op->m);

@@ -109,7 +109,7 @@ static void looked(void *arg, enum kube_outcome outcome, const struct kube_reply
 		seen_missing(x);
 	/* Else: expect_met() looks again. */
 	queue_add_at(w->op->queue, w->key, (struct mono){loop_now(w->op->loop).ms + MS_PER_S});
-	pump_in(w->op, 0);
+	loop_timer_arm(w->op->pump, 0);
 }
 
 static void look(struct work *w, struct expectation *x)

@@ -124,8 +124,9 @@ struct controller {
 	struct informer *informers[KIND_COUNT];
 	struct watched watched[KIND_COUNT];
 	struct queue *queue;
-	struct loop_timer *pump; /* takes from the queue; armed by pump_in() */
-	struct mono pump_due;
+	struct loop_timer *pump;   /* takes from the queue */
+	struct loop_timer *beat;   /* view_beat() */
+	struct mono beat_due;      /* when it runs next, unless this process is stopped */
 	struct loop_timer *detect; /* looks for a node autoscaler */
 	struct loop_timer *tidy;   /* once nothing was written for a while */
 	struct detection karpenter, cluster_autoscaler;
@@ -248,16 +249,14 @@ void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms);
 /* What became of a request: does the server hear us? */
 void reconcile_heard(struct controller *op, const struct err *err);
 void reconcile_pump(void *arg); /* the struct controller */
-/* The pump runs then, whatever was planned for it before. */
-void pump_in(struct controller *op, int64_t delay_ms);
 
 /* view.c: may what the stores show be acted on? Not while a watch is away, nor right after it came back, nor right after this
  * process was stopped for a while: a count that is lowered by what was true a minute ago costs instances that serve now. */
 bool view_is_current(const struct controller *op);
 /* A watch is open again, or a list was made anew. */
-void view_returned(struct controller *op);
-/* The pump runs now. */
-void view_note_pump(struct controller *op);
+void view_returned(struct controller *op, enum kind kind);
+/* Every few seconds: when it comes late, the process was stopped. */
+void view_beat(void *arg); /* the struct controller */
 
 /* metrics.c */
 struct controller_metrics *controller_metrics_new(struct controller *op);

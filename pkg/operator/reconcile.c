@@ -240,7 +240,7 @@ void reconcile_ended(struct work *w, bool failed, int64_t retry_after_ms)
 		             (struct mono){now.ms + (retry_after_ms < RETRY_AFTER_MAX_MS ? retry_after_ms
 		                                                                         : RETRY_AFTER_MAX_MS)});
 	queue_finish(op->queue, w->key, failed && retry_after_ms <= 0, now);
-	pump_in(op, 0);
+	loop_timer_arm(op->pump, 0);
 }
 
 /* Many that ask a server that is away would be in each other's way when it comes back, and cost for nothing until then.
@@ -270,19 +270,12 @@ static void split_key(const char *key, char ns[static KEY_SIZE], const char **re
 	*ret_name = rest.ptr;
 }
 
-void pump_in(struct controller *op, int64_t delay_ms)
-{
-	op->pump_due.ms = loop_now(op->loop).ms + delay_ms;
-	loop_timer_arm(op->pump, delay_ms);
-}
-
 void reconcile_pump(void *arg)
 {
 	struct controller *op = arg;
 	struct mono now = loop_now(op->loop), next;
 	const char *key;
 
-	view_note_pump(op);
 	map_each(&op->service_line, give_service_turn, op);
 	for (unsigned n = 0; n < MAX_BATCH && may_start(op); n++) {
 		unsigned asking = op->runs + op->looks;
@@ -308,11 +301,11 @@ void reconcile_pump(void *arg)
 			op->ask_at.ms = now.ms + UNREACHABLE_MS;
 	}
 	if (may_start(op) && map_count(&op->service_line) > 0 && op->service_runs < MAX_SERVICE_RUNS)
-		pump_in(op, 0);
+		loop_timer_arm(op->pump, 0);
 	else if (may_start(op) && queue_next(op->queue, now, &next))
-		pump_in(op, next.ms - now.ms);
+		loop_timer_arm(op->pump, next.ms - now.ms);
 	else if (now.ms < op->view_from.ms)
-		pump_in(op, op->view_from.ms - now.ms);
+		loop_timer_arm(op->pump, op->view_from.ms - now.ms);
 	else if (op->unreachable && now.ms < op->ask_at.ms)
-		pump_in(op, op->ask_at.ms - now.ms);
+		loop_timer_arm(op->pump, op->ask_at.ms - now.ms);
 }

@@ -6,7 +6,7 @@ static void call(void *arg, const char *endpoint)
 	struct controller *op = arg;
 
 	queue_add(op->queue, endpoint, QUEUE_FRESH);
-	pump_in(op, 0);
+	loop_timer_arm(op->pump, 0);
 }
 
 void shared_init(struct controller *op)

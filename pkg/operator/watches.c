@@ -24,7 +24,7 @@ void controller_enqueue(struct controller *op, const char *ns, const char *name,
 		return;
 	key_format(key, ns, name);
 	queue_add(op->queue, key, p);
-	pump_in(op, 0);
+	loop_timer_arm(op->pump, 0);
 }
 
 static struct controller *controller_of(void *arg)
@@ -251,7 +251,7 @@ static void on_synced(void *arg)
 {
 	struct controller *op = controller_of(arg);
 
-	view_returned(op);
+	view_returned(op, ((struct watched *)arg)->kind);
 	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++)
 		if (!informer_synced(op->informers[i]))
 			return;
@@ -284,7 +284,7 @@ static void on_trouble_over(void *arg)
 	struct watched *w = arg;
 
 	trouble_watch_over(w->op->trouble, &controller_types[w->kind].resource, loop_now(w->op->loop));
-	view_returned(w->op);
+	view_returned(w->op, w->kind);
 }
 
 void watches_start(struct controller *op)

@@ -648,6 +648,20 @@ static void test_nothing_is_taken_away_on_an_old_view(void **state)
 	expect(f, "g6 0->3, p5 3->0, status, " COMPANIONS);
 }
 
+/* What came in meanwhile is read before any timer runs, and may be only the beginning. */
+static void test_a_process_that_was_stopped(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	f->op->beat_due.ms -= 60 * MS_PER_S;
+	loop_timer_arm(f->op->beat, 3 * MS_PER_S);
+	put_serving(f, "a", "p5");
+	run_for(f, 2 * MS_PER_S, NULL);
+	expect(f, "");
+	expect(f, "status");
+}
+
 static void test_a_refused_template_is_remembered_and_mended(void **state)
 {
 	struct fixture *f = *state;
@@ -1178,6 +1192,7 @@ int main(void)
 		TEST(test_a_create_that_never_came),
 		TEST(test_an_answer_that_is_cut_off),
 		TEST(test_nothing_is_taken_away_on_an_old_view),
+		TEST(test_a_process_that_was_stopped),
 		TEST(test_a_refused_template_is_remembered_and_mended),
 		TEST(test_an_instance_that_would_be_refused),
 		TEST(test_a_dry_run_that_says_nothing),
