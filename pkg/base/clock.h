@@ -16,9 +16,9 @@ struct wall {
 
 #define MS_PER_S INT64_C(1000)
 
-struct mono mono_now(
-	void); /* CLOCK_MONOTONIC; for the outermost layers only, the pure parts get `now` (host.c) */
-struct wall wall_now(void); /* CLOCK_REALTIME; same */
+/* In host.c; for the outermost layers only, the pure parts get `now`. */
+struct mono mono_now(void); /* CLOCK_MONOTONIC */
+struct wall wall_now(void); /* CLOCK_REALTIME */
 
 static inline bool wall_is_set(struct wall t)
 {
