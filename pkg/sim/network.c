@@ -91,11 +91,6 @@ const char *network_name(struct network *n, const char *who)
 	return n->names[i];
 }
 
-struct api *network_api(const struct network *n)
-{
-	return n->api;
-}
-
 /* ---- what is in the way ---- */
 
 /* A few milliseconds; now and then much more, so that what was sent later arrives earlier. */

@@ -10,7 +10,6 @@ struct network;
 /* Clients that are made from now on use it. One at a time in a process. */
 struct network *network_new(struct api *a);
 void network_free(struct network *n); /* after all clients. NULL is fine */
-struct api *network_api(const struct network *n);
 
 /* What becomes of a write. */
 enum network_fault {
