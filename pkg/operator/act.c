@@ -89,6 +89,7 @@ static void add_trial(struct run *r, const char *deployment, const char *pod)
 
 	w->rq.resource = &controller_types[KIND_POD].resource;
 	w->rq.dry_run = true;
+	w->rq.timeout_ms = 0; /* nothing is written, so no lease bounds it; a webhook may take its time */
 	w->refused_as = "InstanceRefused";
 }
 

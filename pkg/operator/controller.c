@@ -1,6 +1,7 @@
 /* Making and taking down the operator. */
 #include "operator/controller.h"
 #include <malloc.h>
+#include "base/host.h"
 #include "base/log.h"
 #include "operator/internal.h"
 
@@ -138,7 +139,7 @@ struct controller *controller_new(struct loop *l, struct kube_client *c, struct 
 
 void controller_start(struct controller *op)
 {
-	op->beat_due = loop_now(op->loop);
+	op->beat_due = boot_now();
 	view_beat(op);
 	watches_start(op);
 }

@@ -126,7 +126,7 @@ struct controller {
 	struct queue *queue;
 	struct loop_timer *pump;   /* takes from the queue */
 	struct loop_timer *beat;   /* view_beat() */
-	struct mono beat_due;      /* when it runs next, unless this process is stopped */
+	struct mono beat_due;      /* when it runs next, by boot_now(), unless this process is stopped */
 	struct loop_timer *detect; /* looks for a node autoscaler */
 	struct loop_timer *tidy;   /* once nothing was written for a while */
 	struct detection karpenter, cluster_autoscaler;
@@ -142,11 +142,12 @@ struct controller {
 	bool leads;            /* see controller_lead() */
 	unsigned runs;         /* works with a run */
 	unsigned service_runs; /* of these, such that create a Service; and works whose turn it is to start one */
-	struct map service_line; /* key -> struct work: who waits for a turn, in order of arrival */
-	unsigned looks;          /* GETs for what a watch has not shown yet */
-	struct mono view_from;   /* nothing is planned before: the view may be old */
-	bool unreachable;        /* the last answer was none: one request a second asks */
-	struct mono ask_at;      /* when the next may */
+	struct map service_line;            /* key -> struct work: who waits for a turn, in order of arrival */
+	unsigned looks;                     /* GETs for what a watch has not shown yet */
+	struct mono view_from;              /* nothing is planned before: the view may be old */
+	struct mono away_since[KIND_COUNT]; /* a watch that is away; 0: it is there */
+	bool unreachable;                   /* the last answer was none: one request a second asks */
+	struct mono ask_at;                 /* when the next may */
 	struct controller_metrics *m;
 };
 
@@ -253,7 +254,8 @@ void reconcile_pump(void *arg); /* the struct controller */
 /* view.c: may what the stores show be acted on? Not while a watch is away, nor right after it came back, nor right after this
  * process was stopped for a while: a count that is lowered by what was true a minute ago costs instances that serve now. */
 bool view_is_current(const struct controller *op);
-/* A watch is open again, or a list was made anew. */
+/* A watch is away, or there again. */
+void view_away(struct controller *op, enum kind kind);
 void view_returned(struct controller *op, enum kind kind);
 /* Every few seconds: when it comes late, the process was stopped. */
 void view_beat(void *arg); /* the struct controller */

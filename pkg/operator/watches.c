@@ -251,7 +251,7 @@ static void on_synced(void *arg)
 {
 	struct controller *op = controller_of(arg);
 
-	view_returned(op, ((struct watched *)arg)->kind);
+	loop_timer_arm(op->pump, 0); /* what a new list shows is all there is */
 	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++)
 		if (!informer_synced(op->informers[i]))
 			return;
@@ -276,6 +276,7 @@ static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
 	struct watched *w = arg;
 
 	(void)retry_ms;
+	view_away(w->op, w->kind);
 	trouble_watch(w->op->trouble, &controller_types[w->kind].resource, err, loop_now(w->op->loop));
 }
 

@@ -368,7 +368,8 @@ void check_act(struct check *k, const struct story_act *act)
 		blur(k, act->for_ms + VIEW_MS);
 	if (act->type == ACT_DOWN || act->type == ACT_PAUSE || act->type >= ACT_CRASH)
 		k->stopped_until_ms = check_now(k) + act->for_ms + VIEW_MS;
-	if (act->type == ACT_FOREIGN_SCALE && e)
+	/* Without its status a planner does not know that less is wanted than before. */
+	if ((act->type == ACT_FOREIGN_SCALE || act->type == ACT_LOSE_STATUS) && e)
 		e->foreign_until_ms = check_now(k) + FOREIGN_MS;
 }
 

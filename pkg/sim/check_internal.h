@@ -29,6 +29,7 @@ struct check_endpoint {
 		int32_t ready[STORY_MAX_POOLS];
 	} fleet;
 	int64_t lost_ms;      /* since when one that is lost is not replaced; 0: there is none */
+	int32_t lost;         /* as last seen */
 	int64_t instances_ms; /* when any of its instances changed last */
 	struct {
 		int64_t at_ms, strikes;

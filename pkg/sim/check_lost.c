@@ -57,11 +57,14 @@ static bool lacks_replacement(const struct check *k, const struct check_endpoint
 
 void check_lost(struct check *k, struct check_endpoint *e, const struct api_object *o)
 {
+	int32_t lost = cluster_instances(k->cluster, e->story->name, NULL, NULL).lost;
+
 	if (e->lost_ms > 0 && check_now(k) - e->lost_ms > REPLACED_MS)
 		check_break(k, "a lost instance was not replaced", "endpoint %s: for %" PRId64 " ms", e->story->name,
 		            check_now(k) - e->lost_ms);
 	if (!lacks_replacement(k, e, o))
 		e->lost_ms = 0;
-	else if (e->lost_ms == 0)
+	else if (e->lost_ms == 0 || lost > e->lost) /* one more: it has not been noticed yet */
 		e->lost_ms = check_now(k);
+	e->lost = lost;
 }
