@@ -370,7 +370,7 @@ void check_act(struct check *k, const struct story_act *act)
 		k->stopped_until_ms = check_now(k) + act->for_ms + VIEW_MS;
 	/* Without its status a planner does not know that less is wanted than before. */
 	if ((act->type == ACT_FOREIGN_SCALE || act->type == ACT_LOSE_STATUS) && e)
-		e->foreign_until_ms = check_now(k) + (act->type == ACT_LOSE_STATUS ? 5 * FOREIGN_MS : FOREIGN_MS);
+		e->foreign_until_ms = check_now(k) + (act->type == ACT_LOSE_STATUS ? 60 * FOREIGN_MS : FOREIGN_MS);
 }
 
 void check_healed(struct check *k)
