@@ -80,7 +80,8 @@ static void find_lenders(struct planning *pl)
 		bool behind = pool_waits_behind_own(p);
 
 		p->lends = behind && room_below && !older_makes_room(pl, p);
-		room_below = room_below || (pool_usable(p) && !behind && pool_room(p) > 0);
+		/* What does not start has nothing to offer. */
+		room_below = room_below || (pool_usable(p) && !behind && p->failed == 0 && pool_room(p) > 0);
 	}
 }
 
