@@ -217,7 +217,7 @@ static void test_streaming_list(void **state)
 	begin(&f, streaming_list);
 	run_until(&f, "c:6>7");
 	assert_string_equal(f.trace.ptr, "+a:1 +b:2 synced a:1>3 -b:2 +b:4 trouble:http -a:3 +a:5 +c:6 -b:4 "
-	                                 "trouble:transport+wait c:6>7");
+	                                 "synced trouble:transport+wait c:6>7");
 	assert_int_equal(store_count(informer_store(f.informer)), 2);
 	const struct kube_informer_metrics *m = kube_client_informer_metrics(f.client);
 	assert_true(metric_get(m->relists, (const char *[]){"things"}) == 1);
@@ -239,7 +239,7 @@ static void test_pages(void **state)
 	struct fixture f;
 	begin(&f, pages);
 	run_until(&f, "+d:4");
-	assert_string_equal(f.trace.ptr, "+a:1 +b:2 +c:3 synced trouble:http -a:1 -c:3 +d:4");
+	assert_string_equal(f.trace.ptr, "+a:1 +b:2 +c:3 synced trouble:http -a:1 -c:3 synced +d:4");
 	end(&f);
 	assert_request(&f, 0, LIST_PATH, STREAM_PARAMS);
 	assert_request(&f, 1, LIST_PATH, "limit=100");
@@ -270,7 +270,7 @@ static void test_undecodable(void **state)
 	assert_string_equal(
 		f.trace.ptr,
 		"+a:1 bad:ns/b bad:ns/c bad:/ bad:/ +d:4 synced bad:ns/a -d:4 bad:ns/d bad:ns/e trouble:http "
-		"bad:ns/a -a:1");
+		"bad:ns/a synced -a:1");
 	assert_int_equal(store_count(informer_store(f.informer)), 0);
 	const struct kube_informer_metrics *m = kube_client_informer_metrics(f.client);
 	assert_true(metric_get(m->undecodable, (const char *[]){"things"}) == 8);
@@ -286,7 +286,7 @@ static void test_server_away(void **state)
 	run_until(&f, "-a:1");
 	assert_string_equal(f.trace.ptr,
 	                    "trouble:transport+wait trouble:http+wait synced +a:1 trouble:transport+wait "
-	                    "trouble:invalid+wait -a:1");
+	                    "trouble:invalid+wait -a:1 synced");
 	end(&f);
 	assert_request(&f, 3, LIST_PATH, "watch=1&allowWatchBookmarks=true&resourceVersion=2");
 	server_done(&f.server);
