@@ -5,6 +5,8 @@
 /* A server that has just started knows nobody's rights for a second or two: so often that is no word about the object. */
 #define DENIED_QUICKLY 8u
 #define PLAN_LASTS_MS (5 * MS_PER_S)
+#define STATUS_AGAIN_MS 300
+#define STATUS_TRIES 3u
 
 /* Ends the run. */
 static void run_end(struct run *r, int64_t retry_after_ms)
@@ -28,6 +30,7 @@ void run_free(struct run *r)
 		return;
 	if (r->call)
 		kube_call_cancel(r->call);
+	loop_timer_free(r->again);
 	a = r->arena; /* the run itself lies in it */
 	arena_done(&a);
 }
@@ -129,6 +132,27 @@ static void end_failed(struct run *r, const struct write *w, const struct err *e
 	}
 }
 
+static void on_again(void *arg)
+{
+	run_send(arg);
+}
+
+/* A status that follows other writes remembers what these were for, and with them the evidence may be gone: a strike would be
+ * forgotten. Its version is a precondition, so it does no harm to send it again. */
+static bool send_again(struct run *r, const struct write *w, const struct err *err)
+{
+	bool passing = err->http_status == 429 || err->http_status == 0;
+	int64_t delay_ms = err->retry_after_ms > 0 ? err->retry_after_ms : STATUS_AGAIN_MS;
+
+	if (!w->is_status || r->next == 0 || !passing || delay_ms > PLAN_LASTS_MS || r->tries >= STATUS_TRIES)
+		return false;
+	r->tries++;
+	if (!r->again)
+		r->again = loop_timer_new(r->w->op->loop, on_again, r);
+	loop_timer_arm(r->again, delay_ms);
+	return true;
+}
+
 static void not_written(struct run *r, const struct write *w, const struct err *err)
 {
 	unsigned *times = w->rq.dry_run ? &r->w->denied_trial : &r->w->denied;
@@ -143,6 +167,8 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 		r->call = kube_client_call(r->w->op->client, &rq, looked_at_name, r);
 		return;
 	}
+	if (send_again(r, w, err))
+		return;
 	if (refused)
 		remember_refusal(r, w, err);
 	if (err->http_status)

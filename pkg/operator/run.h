@@ -21,6 +21,8 @@ struct run {
 	struct write *writes;
 	size_t n_writes, next;
 	struct kube_call *call;
+	struct loop_timer *again; /* sends the status once more; NULL: was not needed */
+	unsigned tries;           /* ... so often */
 	struct event_ref ref;
 	struct plan_event *events;
 	size_t n_events;

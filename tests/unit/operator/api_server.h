@@ -383,7 +383,7 @@ static inline void api_write(struct api *a, struct exchange *x, enum kind kind, 
 		done = api_restore_deployment(a, name, body, apply);
 	else if (str_eq(x->method, "PATCH") && kind == KIND_DEPLOYMENT)
 		done = api_scale_deployment(a, name, body, apply);
-	else if (str_eq(x->method, "PATCH"))
+	else if (str_eq(x->method, "PATCH") && apply)
 		done = api_write_endpoint(a, name, x->path, body);
 	if (failed)
 		return;

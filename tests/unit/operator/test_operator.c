@@ -831,6 +831,32 @@ static void test_a_server_that_is_not_ready(void **state)
 	assert_condition(f, "Stalled", "False NothingInTheWay");
 }
 
+/* By then the instances that waited are gone, and with them the evidence. */
+static void test_a_strike_whose_status_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	put_serving(f, "a", "p5");
+	expect(f, "status");
+	f->api.faults[0] = (struct api_fault){.method = "PATCH",
+	                                      .kind = KIND_ENDPOINT,
+	                                      .status = "429 Too Many Requests",
+	                                      .reason = "TooManyRequests",
+	                                      .retry_after_s = 1};
+	put_refused(f, "b", "p5");
+	put_refused(f, "c", "p5");
+	run_for(f, PATIENCE_MS, "g6 0->2, p5 3->1!429");
+	api_remove(&f->api, KIND_POD, "b");
+	api_remove(&f->api, KIND_POD, "c");
+	expect(f, "g6 0->2, p5 3->1!429, status");
+	assert_int_equal(json_integer_value(json_at(json_array_get(json_at(api_get(&f->api, KIND_ENDPOINT, "llm"),
+	                                                                   "status", "instancePools", NULL),
+	                                                           0),
+	                                            "strikes", NULL)),
+	                 1);
+}
+
 /* Deleted and made again: what is left of the old one is neither ours nor foreign, it is about to go. */
 static void test_an_endpoint_that_is_made_again(void **state)
 {
@@ -1200,6 +1226,7 @@ int main(void)
 		TEST(test_a_slow_dry_run),
 		TEST(test_no_right_to_create_pods),
 		TEST(test_a_server_that_is_not_ready),
+		TEST(test_a_strike_whose_status_is_refused),
 		TEST(test_an_endpoint_that_is_made_again),
 		TEST(test_an_endpoint_that_goes_in_mid_run),
 		TEST(test_an_instance_count_that_is_not_set),
