@@ -7,6 +7,7 @@
 #define VIEW_MS (12 * MS_PER_S) /* a write, the controllers and a watch at their slowest */
 #define FLOOD_WRITES 150u       /* in a minute, of one endpoint */
 #define FOREIGN_MS (60 * MS_PER_S)
+#define PROMISED_MS (60 * FOREIGN_MS)
 
 void check_break(struct check *k, const char *rule, const char *fmt, ...)
 {
@@ -368,9 +369,10 @@ void check_act(struct check *k, const struct story_act *act)
 		blur(k, act->for_ms + VIEW_MS);
 	if (act->type == ACT_DOWN || act->type == ACT_PAUSE || act->type >= ACT_CRASH)
 		k->stopped_until_ms = check_now(k) + act->for_ms + VIEW_MS;
-	/* Without its status a planner does not know that less is wanted than before. */
+	/* What was promised a node stays, whoever asked for it; and without its status a planner does not know that less is wanted
+	 * than before. */
 	if ((act->type == ACT_FOREIGN_SCALE || act->type == ACT_LOSE_STATUS) && e)
-		e->foreign_until_ms = check_now(k) + (act->type == ACT_LOSE_STATUS ? 60 * FOREIGN_MS : FOREIGN_MS);
+		e->foreign_until_ms = check_now(k) + (k->story->nodes == CLUSTER_FIXED ? FOREIGN_MS : PROMISED_MS);
 }
 
 void check_healed(struct check *k)
