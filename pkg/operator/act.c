@@ -72,13 +72,12 @@ static const struct deployment *deployment_named(struct run *r, const char *name
 	return store_get(controller_store(r->w->op, KIND_DEPLOYMENT), r->w->ns, name);
 }
 
-static const struct model *first_model(struct controller *op, const struct endpoint *e)
+static bool has_model(const struct controller *op, const struct endpoint *e)
 {
-	const struct model *m = NULL;
-
-	for (size_t i = 0; i < e->spec.n_pools && !m; i++)
-		m = controller_model(op, e, &e->spec.pools[i]);
-	return m;
+	for (size_t i = 0; i < e->spec.n_pools; i++)
+		if (controller_model(op, e, &e->spec.pools[i]))
+			return true;
+	return false;
 }
 
 /* Whether the API server would take an instance: it says so here, or later to the ReplicaSet controller alone, when the
@@ -193,7 +192,7 @@ struct companions companions_missing(struct controller *op, const struct endpoin
 	if (budget && !str_eq(budget->meta.owner_uid, e->meta.uid) && !refusal_find(w, KIND_BUDGET, e->meta.name))
 		refusal_put_taken(w, KIND_BUDGET, e->meta.name);
 	return (struct companions){
-		.service = companion_missing(op, e, w, KIND_SERVICE) && first_model(op, e),
+		.service = companion_missing(op, e, w, KIND_SERVICE) && has_model(op, e),
 		.budget = companion_missing(op, e, w, KIND_BUDGET),
 	};
 }

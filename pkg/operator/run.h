@@ -27,7 +27,7 @@ struct run {
 	struct plan_event *events;
 	size_t n_events;
 	bool failed;
-	struct mono made;
+	struct mono made;      /* when it was planned */
 	bool has_service_turn; /* creates a Service */
 };
 

@@ -150,7 +150,7 @@ static void look_at_pods(struct evidence *e)
 			e->n_gated++;
 		} else {
 			look_at_verdict(e, p);
-			if (!e->in->hints || !look_at_hint(e, &e->in->hints[i]))
+			if (e->in->hints && !look_at_hint(e, &e->in->hints[i]))
 				e->unpromised[e->n_unpromised++] = p;
 		}
 	}
@@ -566,7 +566,8 @@ void classify(const struct classify_input *in, struct wall now, struct arena *a,
 	*ret = (struct classify_output){.reason = REASON_NONE};
 	if (in->waiting <= 0)
 		return;
-	e.unpromised = arena_calloc(a, in->n_pods + 1, sizeof(*e.unpromised));
+	if (in->hints)
+		e.unpromised = arena_calloc(a, in->n_pods + 1, sizeof(*e.unpromised));
 	explain(&e, ret);
 	if (e.n_promised > 0) {
 		ret->unpromised = e.unpromised;
