@@ -4,13 +4,10 @@
 #include "sim/api.h"
 #include "sim/api_request.h"
 
-/* The operator's watches select by it. */
-#define API_LABEL "inference.instancepool.dev/endpoint"
-
 /* Something that happened, as those who watch are told. */
 struct api_event {
 	uint64_t version;
-	bool labelled; /* has API_LABEL; of Events: is about a Pod */
+	bool labelled; /* has LABEL_ENDPOINT; of Events: is about a Pod */
 	char *line;
 };
 

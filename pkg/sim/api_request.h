@@ -5,13 +5,12 @@
 
 struct api_request {
 	const char *method, *path; /* the path with its query */
-	const char *content_type;  /* "" if there is no body */
 	struct slice body;
 	/* Filled in by api_request_parse(). */
 	enum api_kind kind; /* API_KIND_COUNT: no kind that there is */
 	char ns[64], name[256], subresource[16];
 	bool watch, list, dry_run;
-	bool with_label; /* a label selector: those that have API_LABEL */
+	bool with_label; /* a label selector: those that have LABEL_ENDPOINT */
 };
 
 struct api_answer {

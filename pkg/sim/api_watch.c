@@ -1,5 +1,6 @@
 /* Watches: what happened since a version, and what happens from now on. */
 #include <inttypes.h>
+#include "api/names.h"
 #include "base/json.h"
 #include "sim/api_internal.h"
 
@@ -7,7 +8,7 @@ static bool is_selected(enum api_kind kind, const json_t *doc)
 {
 	if (kind == API_EVENT)
 		return str_eq(json_string_value(json_at(doc, "involvedObject", "kind")), "Pod");
-	return json_at(doc, "metadata", "labels", API_LABEL) != NULL;
+	return json_at(doc, "metadata", "labels", LABEL_ENDPOINT) != NULL;
 }
 
 static char *event_line(const char *type, const json_t *doc)

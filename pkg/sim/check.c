@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include "api/names.h"
 #include "sim/check_internal.h"
+#include "sim/process.h"
 
 #define VIEW_MS (12 * MS_PER_S) /* a write, the controllers and a watch at their slowest */
 #define FLOOD_WRITES 150u       /* in a minute, of one endpoint */
@@ -46,7 +47,7 @@ struct check_endpoint *check_endpoint_named(struct check *k, const char *name)
 
 struct api_object *check_document(const struct check *k, const struct check_endpoint *e)
 {
-	return api_find(k->api, API_ENDPOINT, CHECK_NS, e->story->name);
+	return api_find(k->api, API_ENDPOINT, DOCUMENT_NS, e->story->name);
 }
 
 int32_t check_desired(const struct api_object *endpoint)
@@ -59,6 +60,11 @@ const char *check_text(const json_t *o)
 	const char *s = json_string_value(o);
 
 	return s ? s : "";
+}
+
+int32_t check_number(const json_t *o, const char *key)
+{
+	return (int32_t)json_integer_value(json_at(o, key));
 }
 
 static const char *label(const struct api_object *o, const char *key)
@@ -115,7 +121,7 @@ static void check_flood(struct check *k, struct check_endpoint *e)
 
 static void check_leader(struct check *k, const char *who)
 {
-	const struct api_object *lease = api_find(k->api, API_LEASE, CHECK_NS, "instancepool-operator");
+	const struct api_object *lease = api_find(k->api, API_LEASE, DOCUMENT_NS, PROCESS_LEASE);
 	const char *holder = lease ? check_text(json_at(lease->doc, "spec", "holderIdentity")) : "";
 
 	if (k->story->operators > 1 && holder[0] && !str_eq(holder, who))
@@ -131,7 +137,7 @@ static void check_status(struct check *k, struct check_endpoint *e, const struct
 	if (check_now(k) < e->foreign_until_ms)
 		return;
 	json_array_foreach(json_at(o->doc, "status", "instancePools"), i, pool) {
-		int32_t count = (int32_t)json_integer_value(json_at(pool, "desiredInstanceCount"));
+		int32_t count = check_number(pool, "desiredInstanceCount");
 		struct check_asked asked = check_asked(k, o->uid, check_text(json_at(pool, "name")), count);
 
 		if (!asked.has_count && (count > 0 || asked.deployments > 0))
@@ -205,9 +211,7 @@ static void check_patience(struct check *k, struct check_endpoint *e, const stru
 	const json_t *p = check_pool_status(o, pool);
 	size_t type = check_type_named(k, pool);
 	int32_t bound = cluster_instances(k->cluster, e->story->name, pool, NULL).bound;
-	int32_t told = p ? (int32_t)json_integer_value(json_at(p, "currentInstanceCount")) +
-	                       (int32_t)json_integer_value(json_at(p, "startingInstanceCount"))
-	                 : 0;
+	int32_t told = p ? check_number(p, "currentInstanceCount") + check_number(p, "startingInstanceCount") : 0;
 	int64_t since_ms = p ? check_time(p, "since") : 0, retry_ms = p ? check_time(p, "nextRetryTime") : 0;
 
 	if (!p || !str_eq(check_text(json_at(p, "state")), "BackOff") || retry_ms <= check_now(k) + MS_PER_S ||

@@ -39,11 +39,6 @@ static int32_t most_of(const json_t *pool)
 	return most ? (int32_t)json_integer_value(most) : INT32_MAX;
 }
 
-static int32_t number(const json_t *pool, const char *key)
-{
-	return (int32_t)json_integer_value(json_at(pool, key));
-}
-
 /* A Ready instance goes. From which pool was clear only where the picture stood still for as long as a view may be old; then not
  * from one above another that has Ready ones to spare, nor below its own minimum while another has. */
 static void check_order(struct check *k, const struct check_endpoint *e, const struct api_object *o,
@@ -55,20 +50,21 @@ static void check_order(struct check *k, const struct check_endpoint *e, const s
 	size_t i;
 
 	json_array_foreach(pools, i, pool)
-		minimums += number(pool, "minInstanceCount");
+		minimums += check_number(pool, "minInstanceCount");
 	json_array_foreach(pools, i, pool) {
 		const char *other = check_text(json_at(pool, "instanceType"));
 		int32_t ready = cluster_instances(k->cluster, e->story->name, other, NULL).ready;
 		int32_t asked = check_asked(k, o->uid, other, -1).replicas;
-		bool spare = (ready < asked ? ready : asked) > number(pool, "minInstanceCount");
+		bool spare = (ready < asked ? ready : asked) > check_number(pool, "minInstanceCount");
 
 		if (pool == from || !spare)
 			continue;
-		if (number(pool, "priority") > number(from, "priority") && here >= number(from, "minInstanceCount"))
+		if (check_number(pool, "priority") > check_number(from, "priority") &&
+		    here >= check_number(from, "minInstanceCount"))
 			check_break(k, "a better pool gave way first",
 			            "endpoint %s: %s has %" PRId32 " now, and %s has %" PRId32 " Ready", e->story->name,
 			            name, here, other, ready);
-		if (here < number(from, "minInstanceCount") && check_least_desired(k, e) >= minimums)
+		if (here < check_number(from, "minInstanceCount") && check_least_desired(k, e) >= minimums)
 			check_break(k, "a pool's minimum was not kept",
 			            "endpoint %s: %s has %" PRId32 " now, and %s has %" PRId32 " Ready", e->story->name,
 			            name, here, other, ready);
@@ -133,8 +129,8 @@ void check_first_fill(struct check *k, const struct check_endpoint *e, const str
 		int32_t asked = check_asked(k, o->uid, name, -1).replicas;
 		const json_t *told = check_pool_status(o, name);
 
-		beyond = beyond || asked > number(pool, "minInstanceCount");
-		if (asked < number(pool, "minInstanceCount") && !is_shared(k, e, name) &&
+		beyond = beyond || asked > check_number(pool, "minInstanceCount");
+		if (asked < check_number(pool, "minInstanceCount") && !is_shared(k, e, name) &&
 		    !str_eq(check_text(json_at(told, "state")), "BackOff"))
 			lacks = name;
 	}

@@ -6,28 +6,15 @@
 #define QUIET_MS (60 * MS_PER_S)
 #define PATIENCE_MS (30 * MS_PER_S)
 
-static int32_t number_at(const json_t *o, const char *key)
-{
-	return (int32_t)json_integer_value(json_at(o, key));
-}
-
-static size_t type_of(const struct check *k, const json_t *pool)
-{
-	size_t i = 0;
-
-	while (i + 1 < k->story->n_types &&
-	       !str_eq(k->story->types[i].name, check_text(json_at(pool, "instanceType"))))
-		i++;
-	return i;
-}
-
 /* So many more could run in the pool. Where nodes are provided, a window that is shorter than their boot never gets one. */
 static int32_t room_in(const struct check *k, const struct check_endpoint *e, const json_t *pool,
                        int32_t there)
 {
-	const struct cluster_type *t = &k->story->types[type_of(k, pool)];
-	int32_t room = cluster_room(k->cluster, type_of(k, pool), e->story->gpus);
-	int32_t cap = json_at(pool, "maxInstanceCount") ? number_at(pool, "maxInstanceCount") - there : INT32_MAX;
+	size_t type = check_type_named(k, check_text(json_at(pool, "instanceType")));
+	const struct cluster_type *t = &k->story->types[type];
+	int32_t room = cluster_room(k->cluster, type, e->story->gpus);
+	int32_t cap =
+		json_at(pool, "maxInstanceCount") ? check_number(pool, "maxInstanceCount") - there : INT32_MAX;
 
 	if (k->story->nodes != CLUSTER_FIXED && e->story->window_ms < 2 * t->boot_ms + PATIENCE_MS)
 		return 0;
@@ -83,14 +70,14 @@ static void check_mix(struct check *k, const struct check_endpoint *e, const jso
 	json_array_foreach(pools, i, pool) {
 		const char *name = check_text(json_at(pool, "instanceType"));
 
-		if (room_in(k, e, pool, bound_in(k, e, name)) > 0 && number_at(pool, "priority") < best_with_room)
-			best_with_room = number_at(pool, "priority");
+		if (room_in(k, e, pool, bound_in(k, e, name)) > 0 && check_number(pool, "priority") < best_with_room)
+			best_with_room = check_number(pool, "priority");
 	}
 	json_array_foreach(pools, i, pool) {
 		const char *name = check_text(json_at(pool, "instanceType"));
 		int32_t there = bound_in(k, e, name);
 
-		if (there > number_at(pool, "minInstanceCount") && number_at(pool, "priority") > best_with_room)
+		if (there > check_number(pool, "minInstanceCount") && check_number(pool, "priority") > best_with_room)
 			check_break(k, "the fleet did not move back",
 			            "endpoint %s: %" PRId32 " stand in pool %s, and a better one has room",
 			            e->story->name, there, name);
@@ -103,14 +90,14 @@ static void check_told(struct check *k, const struct check_endpoint *e, const st
 	const json_t *status = json_at(o->doc, "status"), *pool;
 	size_t i;
 
-	if (number_at(status, "observedGeneration") != number_at(json_at(o->doc, "metadata"), "generation"))
+	if (check_number(status, "observedGeneration") != check_number(json_at(o->doc, "metadata"), "generation"))
 		check_break(k, "the status is of an older spec", "endpoint %s", e->story->name);
-	if (number_at(status, "desiredInstanceCount") != desired ||
-	    number_at(status, "currentInstanceCount") != c.ready)
+	if (check_number(status, "desiredInstanceCount") != desired ||
+	    check_number(status, "currentInstanceCount") != c.ready)
 		check_break(k, "the status is not true",
 		            "endpoint %s: it says %d wanted and %d Ready, true are %" PRId32 " and %" PRId32,
-		            e->story->name, number_at(status, "desiredInstanceCount"),
-		            number_at(status, "currentInstanceCount"), desired, c.ready);
+		            e->story->name, check_number(status, "desiredInstanceCount"),
+		            check_number(status, "currentInstanceCount"), desired, c.ready);
 	if (!updated && desired > 0 && c.ready >= desired &&
 	    !str_eq(check_text(json_at(status, "phase")), "InService"))
 		check_break(k, "the status is not true", "endpoint %s: all serve, and it says %s", e->story->name,
@@ -120,17 +107,17 @@ static void check_told(struct check *k, const struct check_endpoint *e, const st
 		struct cluster_count in_pool = cluster_instances(k->cluster, e->story->name, name, NULL);
 
 		/* Of an update each pool tells the new ones alone. */
-		if (!updated && number_at(pool, "currentInstanceCount") != in_pool.ready)
+		if (!updated && check_number(pool, "currentInstanceCount") != in_pool.ready)
 			check_break(k, "the status is not true",
 			            "endpoint %s, pool %s: it says %d Ready, true are %" PRId32, e->story->name, name,
-			            number_at(pool, "currentInstanceCount"), in_pool.ready);
+			            check_number(pool, "currentInstanceCount"), in_pool.ready);
 	}
 }
 
 static bool has_companion(const struct check *k, const struct check_endpoint *e, enum api_kind kind,
                           const char *owner)
 {
-	const struct api_object *o = api_find(k->api, kind, CHECK_NS, e->story->name);
+	const struct api_object *o = api_find(k->api, kind, DOCUMENT_NS, e->story->name);
 	const json_t *owners = o ? json_at(o->doc, "metadata", "ownerReferences") : NULL;
 
 	return str_eq(check_text(json_at(json_array_get(owners, 0), "uid")), owner);

@@ -2,8 +2,8 @@
 /* Shared by check.c (while it runs), check_ready.c (is an instance lost through us?) and check_end.c (at rest). */
 #include "base/json.h"
 #include "sim/check.h"
+#include "sim/documents.h"
 
-#define CHECK_NS "default"
 #define CHECK_SAMPLES 256
 #define CHECK_WRITES 256
 #define CHECK_EVENTS 128
@@ -69,6 +69,8 @@ void check_break(struct check *k, const char *rule, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Never NULL. */
 const char *check_text(const json_t *o);
+/* 0: not there. */
+int32_t check_number(const json_t *o, const char *key);
 /* On the timeline; 0: there is none. */
 int64_t check_time(const json_t *o, const char *key);
 /* What the endpoint's status says of it; NULL: nothing. */

@@ -222,16 +222,27 @@ static void end_pods(struct workload *w, int32_t n)
 
 /* ---- the controllers ---- */
 
-static void sync_pods(struct workload *w)
+/* ret_ready may be NULL. */
+static int32_t count_active(const struct workload *w, int32_t *ret_ready)
 {
 	const struct cluster_pod *p;
-	int32_t active = 0;
+	int32_t n = 0, ready = 0;
 
+	TAILQ_FOREACH(p, &w->cluster->pods, link)
+	{
+		n += is_active(p, w);
+		ready += is_active(p, w) && p->says_ready;
+	}
+	if (ret_ready)
+		*ret_ready = ready;
+	return n;
+}
+
+static void sync_pods(struct workload *w)
+{
 	if (!w->object)
 		return;
-	TAILQ_FOREACH(p, &w->cluster->pods, link)
-	active += is_active(p, w);
-	int32_t more = replicas_of(w) - active;
+	int32_t more = replicas_of(w) - count_active(w, NULL);
 	if (more < 0)
 		end_pods(w, -more);
 	create_pods(w, more > 0 ? more : 0);
@@ -266,16 +277,11 @@ static void put_count(json_t *status, const char *key, int32_t n)
 static void report(void *arg)
 {
 	struct workload *w = arg;
-	const struct cluster_pod *p;
-	int32_t n = 0, ready = 0;
+	int32_t n, ready;
 
 	if (!w->object)
 		return;
-	TAILQ_FOREACH(p, &w->cluster->pods, link)
-	{
-		n += is_active(p, w);
-		ready += is_active(p, w) && p->says_ready;
-	}
+	n = count_active(w, &ready);
 	json_t *status = json_child(w->object->doc, "status");
 	CLEANUP_JSON json_t *before = json_must(json_deep_copy(status));
 	json_t *generation = json_at(w->object->doc, "metadata", "generation", NULL);
@@ -298,14 +304,9 @@ static void plan_report(struct workload *w)
 
 void workload_pod_changed(struct workload *w)
 {
-	const struct cluster_pod *p;
-	int32_t active = 0;
-
 	if (!w->object)
 		return;
-	TAILQ_FOREACH(p, &w->cluster->pods, link)
-	active += is_active(p, w);
-	if (active != replicas_of(w))
+	if (count_active(w, NULL) != replicas_of(w))
 		plan_sync(w);
 	plan_report(w);
 }

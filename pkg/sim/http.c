@@ -183,8 +183,7 @@ struct http_call *http_client_call(struct http_client *c, const struct http_requ
                                    const struct http_callbacks *cb)
 {
 	struct http_call *call = xcalloc(1, sizeof(*call));
-	struct api_request request = {
-		.method = r->method, .path = r->path, .content_type = r->content_type, .body = r->body};
+	struct api_request request = {.method = r->method, .path = r->path, .body = r->body};
 
 	*call = (struct http_call){.client = c, .cb = *cb, .retry_after_ms = -1, .timeout_ms = r->timeout_ms};
 	buf_init(&call->data, SIZE_MAX - 1);

@@ -27,7 +27,7 @@ struct process *process_new(struct network *n, const struct process_options *o)
 	                             .token = (char *)(uintptr_t) "none",
 	                             .source = (char *)(uintptr_t) "a story"};
 	const struct elector_options lease = {.ns = "default",
-	                                      .name = "instancepool-operator",
+	                                      .name = PROCESS_LEASE,
 	                                      .identity = o->identity,
 	                                      .lease_duration_ms = 15 * MS_PER_S,
 	                                      .renew_deadline_ms = 10 * MS_PER_S,

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include "sim/network.h"
 
+#define PROCESS_LEASE "instancepool-operator"
+
 struct process;
 
 struct process_options {
