@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "../net/web.h"
-#include "base/json.h"
+#include "../quoted_json.h"
 #include "operator/internal.h"
 
 /* What happens to the next request of a method for a kind, instead of what should. */
@@ -119,19 +119,6 @@ static inline void api_put(struct api *a, enum kind kind, json_t *obj)
 	api_event(a, kind, is_new ? "ADDED" : "MODIFIED", obj);
 }
 
-/* Text with ' for ". */
-static inline json_t *api_json(const char *text)
-{
-	CLEANUP_FREE char *json = xstrdup(text);
-	for (char *p = json; (p = strchr(p, '\'')) != NULL;)
-		*p = '"';
-	struct err err = ERR_INIT;
-	json_t *j = json_parse(slice_from(json), &err);
-	if (!j)
-		fail_msg("%s", err.message);
-	return j;
-}
-
 static inline void api_remove(struct api *a, enum kind kind, const char *name)
 {
 	json_t *obj = json_incref(api_get(a, kind, name));
@@ -191,7 +178,7 @@ static inline void api_watch(struct api *a, struct exchange *x, enum kind kind)
 	json_object_foreach(a->objects[kind], name, obj)
 		if (api_is_watched(kind, obj))
 			api_send_line(x, json_must(json_pack("{s:s, s:O}", "type", "ADDED", "object", obj)));
-	end = api_json(
+	end = quoted_json(
 		"{'type':'BOOKMARK','object':{'metadata':{'annotations':{'k8s.io/initial-events-end':'true'}}}}");
 	char version[32];
 	str_format(version, sizeof(version), "%lld", (long long)a->version);

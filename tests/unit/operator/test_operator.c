@@ -63,7 +63,7 @@ static void put_named_endpoint(struct fixture *f, const char *name, const char *
 	CLEANUP_FREE char *text = xasprintf("{'metadata':{'name':'%s','generation':1,'creationTimestamp':'%s'},"
 	                                    "'spec':{'modelName':'llm',%s'instancePools':[%s]}}",
 	                                    name, created, count, pools);
-	api_put(&f->api, KIND_ENDPOINT, api_json(text));
+	api_put(&f->api, KIND_ENDPOINT, quoted_json(text));
 }
 
 static void put_endpoint(struct fixture *f, const char *count, const char *pools)
@@ -106,9 +106,10 @@ static int setup(void **state)
 	f->autoscaler = NODE_AUTOSCALER_NONE;
 	api_init(&f->api, &web);
 	f->timer = loop_timer_new(loop, on_tick, f);
-	api_put(&f->api, KIND_NODE,
-	        api_json("{'metadata':{'name':'n'},'status':{'conditions':[{'type':'Ready','status':'True'}]}}"));
-	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
+	api_put(
+		&f->api, KIND_NODE,
+		quoted_json("{'metadata':{'name':'n'},'status':{'conditions':[{'type':'Ready','status':'True'}]}}"));
+	api_put(&f->api, KIND_MODEL, quoted_json(MODEL("a:1")));
 	put_endpoint(f, "'instanceCount':3,", TWO_TYPES);
 	return 0;
 }
@@ -162,7 +163,7 @@ static void put_pod(struct fixture *f, const char *name, const char *pool, const
 		xasprintf("{'metadata':{'name':'%s','creationTimestamp':'2026-11-25T10:00:00Z','annotations':{%s}},"
 	              "'spec':{%s},'status':{'phase':'Pending','conditions':[%s]}}",
 	              name, annotations, spec, conditions);
-	json_t *pod = api_json(text);
+	json_t *pod = quoted_json(text);
 	json_set(json_child(pod, "metadata"), "labels", json_deep_copy(labels));
 	api_put(&f->api, KIND_POD, pod);
 }
@@ -297,7 +298,7 @@ static void test_what_others_change_is_put_back(void **state)
 	expect(f, "status");
 	assert_condition(f, "ModelMissing", "True ModelMissing");
 	assert_condition(f, "Ready", "True AllInstancesReady");
-	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
+	api_put(&f->api, KIND_MODEL, quoted_json(MODEL("a:1")));
 	expect(f, "status");
 }
 
@@ -398,7 +399,7 @@ static void change_template(struct fixture *f, const char *pool)
 	json_t *changed = json_deep_copy(deployment_of(f, pool));
 	json_put_str(json_child(json_at(changed, "spec", "template"), "metadata"), "restartedAt", "now");
 	json_set(json_child(changed, "metadata"), "managedFields",
-	         api_json("[{'manager':'kubectl-rollout','fieldsV1':{'f:spec':{'f:template':{}}}}]"));
+	         quoted_json("[{'manager':'kubectl-rollout','fieldsV1':{'f:spec':{'f:template':{}}}}]"));
 	api_put(&f->api, KIND_DEPLOYMENT, changed);
 }
 
@@ -433,7 +434,7 @@ static void test_a_template_that_others_change(void **state)
 	expect(f, "status");
 	change_template(f, "p5");
 	expect(f, "");
-	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:1")));
+	api_put(&f->api, KIND_MODEL, quoted_json(MODEL("a:1")));
 	expect(f, "restore p5, status");
 }
 
@@ -519,7 +520,7 @@ static void test_a_budgets_status(void **state)
 static void test_a_budget_of_somebody_else(void **state)
 {
 	struct fixture *f = *state;
-	api_put(&f->api, KIND_BUDGET, api_json("{'metadata':{'name':'llm'}}"));
+	api_put(&f->api, KIND_BUDGET, quoted_json("{'metadata':{'name':'llm'}}"));
 	start(f);
 	expect(f, "create p5=3, create g6=0, status, create PodDisruptionBudget!409, look PodDisruptionBudget, "
 	          "create Service");
@@ -530,7 +531,7 @@ static void test_a_budget_of_somebody_else(void **state)
 	stop(f);
 	api_remove(&f->api, KIND_BUDGET, "llm");
 	api_put(&f->api, KIND_BUDGET,
-	        api_json("{'metadata':{'name':'llm','labels':{'" LABEL_ENDPOINT "':'llm'}}}"));
+	        quoted_json("{'metadata':{'name':'llm','labels':{'" LABEL_ENDPOINT "':'llm'}}}"));
 	start(f);
 	expect(f, "");
 	assert_condition(f, "Stalled", "False NothingInTheWay");
@@ -569,10 +570,10 @@ static void test_room_that_another_pool_of_ours_has(void **state)
 	struct fixture *f = *state;
 	api_put(
 		&f->api, KIND_NODE,
-		api_json("{'metadata':{'name':'n','labels':{'type':'p5','reserved':'yes'},"
-	             "'creationTimestamp':'2026-11-25T09:00:00Z'},'status':{'capacity':{'nvidia.com/gpu':'8'},"
-	             "'allocatable':{'nvidia.com/gpu':'8'},'conditions':[{'type':'Ready','status':'True',"
-	             "'lastTransitionTime':'2026-11-25T09:01:00Z'}]}}"));
+		quoted_json("{'metadata':{'name':'n','labels':{'type':'p5','reserved':'yes'},"
+	                "'creationTimestamp':'2026-11-25T09:00:00Z'},'status':{'capacity':{'nvidia.com/gpu':'8'},"
+	                "'allocatable':{'nvidia.com/gpu':'8'},'conditions':[{'type':'Ready','status':'True',"
+	                "'lastTransitionTime':'2026-11-25T09:01:00Z'}]}}"));
 	put_endpoint(
 		f, "'instanceCount':2,",
 		"{'name':'best','instanceType':'p5','priority':1,'nodeSelector':{'type':'p5','reserved':'yes'}},"
@@ -671,7 +672,7 @@ static void test_a_refused_template_is_remembered_and_mended(void **state)
 	start(f);
 	expect(f, "create p5=3!422, create g6=3!422, status, " COMPANIONS);
 	assert_condition(f, "Stalled", "True TemplateRefused");
-	api_put(&f->api, KIND_MODEL, api_json(MODEL("a:2")));
+	api_put(&f->api, KIND_MODEL, quoted_json(MODEL("a:2")));
 	expect(f, "create p5=3, create g6=0, status");
 	assert_condition(f, "Stalled", "False NothingInTheWay");
 	/* The time to try the old names again comes, and nobody wants them. */
@@ -697,7 +698,7 @@ static void test_an_instance_that_would_be_refused(void **state)
 {
 	struct fixture *f = *state;
 	api_put(&f->api, KIND_MODEL,
-	        api_json("{'metadata':{'name':'other'},'spec':{'template':{'spec':{'containers':[{}]}}}}"));
+	        quoted_json("{'metadata':{'name':'other'},'spec':{'template':{'spec':{'containers':[{}]}}}}"));
 	put_endpoint(f, "'instanceCount':3,",
 	             "{'instanceType':'p5','priority':1,'modelNameOverride':'other'},"
 	             "{'instanceType':'g6','priority':2}");
@@ -931,7 +932,7 @@ static void put_pod_event(struct fixture *f, const char *name, const char *pod_u
 		"{'metadata':{'name':'%s'},'involvedObject':{'kind':'Pod','name':'b','uid':'%s'},'reason':'%s',"
 		"'message':'%s','source':{'component':'karpenter'},'eventTime':null}",
 		name, pod_uid, reason, message);
-	api_put(&f->api, KIND_POD_EVENT, api_json(text));
+	api_put(&f->api, KIND_POD_EVENT, quoted_json(text));
 }
 
 #define NO_OFFERING "Failed to schedule pod, no instance type has the required offering"
@@ -1031,7 +1032,7 @@ static void test_standing_by(void **state)
 			xasprintf("{'metadata':{'name':'%s','generation':1},'spec':{'modelName':'llm',"
 		              "'instanceCount':1,'instancePools':[" TWO_TYPES "]}}",
 		              name);
-		api_put(&f->api, KIND_ENDPOINT, api_json(text));
+		api_put(&f->api, KIND_ENDPOINT, quoted_json(text));
 		api_remove(&f->api, KIND_ENDPOINT, name);
 	}
 	put_serving(f, "a", "p5");
@@ -1115,7 +1116,7 @@ static void put_node(struct fixture *f, const char *name, const char *ready, con
 		xasprintf("{'metadata':{'name':'%s'},'status':{'conditions':[{'type':'Ready','status':'%s',"
 	              "'lastTransitionTime':'%s'}]}}",
 	              name, ready, since);
-	api_put(&f->api, KIND_NODE, api_json(text));
+	api_put(&f->api, KIND_NODE, quoted_json(text));
 }
 
 /* What runs on a node that is not heard of is replaced, unless no node is. */
@@ -1137,10 +1138,10 @@ static void test_room_that_is_seen_late(void **state)
 	start(f);
 	expect(f, created);
 	json_t *node =
-		api_json("{'metadata':{'name':'n','labels':{'" NODE_LABEL_INSTANCE_TYPE "':'p5'}},"
-	             "'status':{'capacity':{'nvidia.com/gpu':'8'},'allocatable':{'nvidia.com/gpu':'8'},"
-	             "'conditions':[{'type':'Ready','status':'True',"
-	             "'lastTransitionTime':'2026-11-25T09:00:00Z'}]}}");
+		quoted_json("{'metadata':{'name':'n','labels':{'" NODE_LABEL_INSTANCE_TYPE "':'p5'}},"
+	                "'status':{'capacity':{'nvidia.com/gpu':'8'},'allocatable':{'nvidia.com/gpu':'8'},"
+	                "'conditions':[{'type':'Ready','status':'True',"
+	                "'lastTransitionTime':'2026-11-25T09:00:00Z'}]}}");
 	api_put(&f->api, KIND_NODE, node);
 	put_serving(f, "a", "p5");
 	expect(f, "status");

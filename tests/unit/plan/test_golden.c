@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <cmocka.h>
+#include "../golden_folder.h"
 #include "api/names.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -16,7 +16,6 @@
 #include "plan/plan.h"
 
 #define GOLDEN_DIR "tests/golden"
-#define MAX_STORIES 200
 #define MAX_OLD 8
 
 struct seen {
@@ -517,28 +516,7 @@ static void run_story(void **state)
 	json_decref(s.doc);
 }
 
-static int is_story(const struct dirent *d)
-{
-	size_t len = strlen(d->d_name);
-
-	return len > 5 && str_eq(d->d_name + len - 5, ".yaml");
-}
-
 int main(void)
 {
-	static struct CMUnitTest tests[MAX_STORIES];
-	struct dirent **names;
-	int n = scandir(GOLDEN_DIR, &names, is_story, alphasort), failed;
-
-	if (n <= 0 || n > MAX_STORIES) {
-		fprintf(stderr, "%d stories in %s\n", n, GOLDEN_DIR);
-		return 1;
-	}
-	for (int i = 0; i < n; i++)
-		tests[i] = (struct CMUnitTest){names[i]->d_name, run_story, NULL, NULL, names[i]->d_name};
-	failed = _cmocka_run_group_tests("golden", tests, (size_t)n, NULL, NULL);
-	for (int i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
-	return failed;
+	return golden_run("golden", GOLDEN_DIR, ".yaml", run_story);
 }

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include "../quoted_json.h"
 #include "api/names.h"
 #include "api/views.h"
-#include "base/json.h"
 #include "sim/cluster.h"
 
 struct scene {
@@ -16,20 +16,6 @@ struct scene {
 	struct api *api;
 	struct cluster *cluster;
 };
-
-static inline json_t *scene_doc(const char *text)
-{
-	CLEANUP_FREE char *json = xstrdup(text);
-	struct err err = ERR_INIT;
-	json_t *j;
-
-	for (char *p = json; (p = strchr(p, '\'')) != NULL;)
-		*p = '"';
-	j = json_parse(slice_from(json), &err);
-	if (!j)
-		fail_msg("%s", err.message);
-	return j;
-}
 
 static inline void scene_begin(struct scene *s, uint64_t seed, enum cluster_nodes nodes,
                                const struct cluster_type *types, size_t n)
@@ -66,7 +52,7 @@ static inline struct api_object *scene_deploy(struct scene *s, const char *type,
 	              "'image':'server:1','resources':{'limits':{'nvidia.com/gpu':'4'}}}]}}}}",
 	              type, labels, replicas, labels, type);
 
-	return api_create(s->api, API_DEPLOYMENT, scene_doc(text));
+	return api_create(s->api, API_DEPLOYMENT, quoted_json(text));
 }
 
 static inline void scene_scale(struct scene *s, struct api_object *deployment, int replicas)

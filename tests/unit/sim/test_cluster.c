@@ -295,14 +295,14 @@ static void test_garbage(void **state)
 {
 	struct scene *s = *state;
 	struct api_object *e =
-		api_create(s->api, API_ENDPOINT, scene_doc("{'metadata':{'name':'a','namespace':'default'}}"));
+		api_create(s->api, API_ENDPOINT, quoted_json("{'metadata':{'name':'a','namespace':'default'}}"));
 
 	for (int i = 0; i < 2; i++) {
 		CLEANUP_FREE char *text =
 			xasprintf("{'metadata':{'name':'s%d','namespace':'default','ownerReferences':[{'uid':'%s',"
 		              "'controller':true}]}}",
 		              i, i == 0 ? e->uid : "long-gone");
-		api_create(s->api, API_SERVICE, scene_doc(text));
+		api_create(s->api, API_SERVICE, quoted_json(text));
 	}
 	scene_run(s, 10 * MS_PER_S);
 	assert_non_null(api_find(s->api, API_SERVICE, "default", "s0"));

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include "base/json.h"
+#include "../quoted_json.h"
 #include "base/log.h"
 #include "sim/process.h"
 
@@ -16,20 +16,6 @@ struct fixture {
 	struct process *process;
 	unsigned creates, crashes;
 };
-
-static json_t *doc(const char *text)
-{
-	CLEANUP_FREE char *json = xstrdup(text);
-	struct err err = ERR_INIT;
-	json_t *j;
-
-	for (char *p = json; (p = strchr(p, '\'')) != NULL;)
-		*p = '"';
-	j = json_parse(slice_from(json), &err);
-	if (!j)
-		fail_msg("%s", err.message);
-	return j;
-}
 
 static void on_write(void *arg, const char *who, const struct api_request *r, int status)
 {
@@ -51,12 +37,14 @@ static int setup(void **state)
 	network_on_write(f->network, on_write, f);
 	api_create(
 		f->api, API_MODEL,
-		doc("{'metadata':{'name':'llm','namespace':'default'},'spec':{'template':{'spec':{'containers':["
-	        "{'name':'server','image':'server','resources':{'limits':{'nvidia.com/gpu':'1'}}}]}}}}"));
+		quoted_json(
+			"{'metadata':{'name':'llm','namespace':'default'},'spec':{'template':{'spec':{'containers':["
+			"{'name':'server','image':'server','resources':{'limits':{'nvidia.com/gpu':'1'}}}]}}}}"));
 	api_create(
 		f->api, API_ENDPOINT,
-		doc("{'metadata':{'name':'a','namespace':'default'},'spec':{'modelName':'llm','instanceCount':2,"
-	        "'instancePools':[{'instanceType':'p5','priority':1},{'instanceType':'g6','priority':2}]}}"));
+		quoted_json(
+			"{'metadata':{'name':'a','namespace':'default'},'spec':{'modelName':'llm','instanceCount':2,"
+			"'instancePools':[{'instanceType':'p5','priority':1},{'instanceType':'g6','priority':2}]}}"));
 	*state = f;
 	return 0;
 }
