@@ -15,9 +15,12 @@ static const char help[] =
 	"\n"
 	"  --kubeconfig FILE            how to reach the cluster; default: $KUBECONFIG, else the pod's\n"
 	"                               ServiceAccount, else ~/.kube/config\n"
-	"  --namespace NAME             manage this namespace only; default: all. Nodes, which have no "
-	"namespace, must\n"
-	"                               be readable all the same\n"
+	"  --namespace NAME[,NAME...]   manage these namespaces only; default: all\n"
+	"  --watch-nodes=false          do without the right to read nodes, which have no namespace; default "
+	"true. A machine\n"
+	"                               that is lost is noticed later then, and nodes that come up are not "
+    "waited "
+	"for\n"
 	"  --node-autoscaler MODE       auto | none | external; default auto. none: nothing adds nodes, so a "
 	"pool\n"
 	"                               without room is left after a few seconds. external: something adds "
@@ -56,6 +59,7 @@ static int parse_autoscaler(const char *s, enum node_autoscaler *ret, struct err
 enum flag {
 	KUBECONFIG = 256,
 	NAMESPACE,
+	WATCH_NODES,
 	NODE_AUTOSCALER,
 	METRICS,
 	HEALTH,
@@ -71,14 +75,38 @@ enum flag {
 	HELP
 };
 
-/* Namespaces are DNS labels: any other would be waited for in vain. */
-static int parse_namespace(const char *s, const char **ret, struct err *err)
+static int add_namespace(struct flags *f, const char *name, struct err *err)
 {
-	if (*s && (strlen(s) > NAME_MAX_BYTES || !dns_label_valid(slice_from(s))))
+	/* They are DNS labels: any other would be waited for in vain. */
+	if (strlen(name) > NAME_MAX_BYTES || !dns_label_valid(slice_from(name)))
 		return err_set(err, ERR_INVALID,
 		               "--namespace: \"%s\" is no name of a namespace: lower-case letters, digits and '-'",
-		               s);
-	*ret = *s ? s : NULL;
+		               name);
+	for (size_t i = 0; i < f->n_namespaces; i++)
+		if (str_eq(f->namespaces[i], name))
+			return err_set(err, ERR_INVALID, "--namespace: \"%s\" is there twice", name);
+	if (f->n_namespaces == CONTROLLER_MAX_NAMESPACES)
+		return err_set(err, ERR_INVALID, "--namespace: more than %u; leave it out to manage all",
+		               CONTROLLER_MAX_NAMESPACES);
+	f->namespaces[f->n_namespaces++] = name;
+	return 0;
+}
+
+/* "a,b"; "" is all, as without the flag. */
+static int parse_namespaces(char *s, struct flags *f, struct err *err)
+{
+	f->n_namespaces = 0;
+	while (s && *s) {
+		char *next = strchr(s, ',');
+
+		if (next)
+			*next++ = '\0';
+		if (add_namespace(f, s, err) < 0)
+			return -1;
+		if (next && !*next)
+			return add_namespace(f, next, err); /* which is none */
+		s = next;
+	}
 	return 0;
 }
 
@@ -91,10 +119,10 @@ static int parse_address(const char *flag, const char *s, const char **ret, stru
 }
 
 /* --leader-elect and --leader-elect=false, as Go's flags have them. */
-static int parse_switch(const char *s, bool *ret, struct err *err)
+static int parse_switch(const char *flag, const char *s, bool *ret, struct err *err)
 {
 	if (s && !str_eq(s, "true") && !str_eq(s, "false"))
-		return err_set(err, ERR_INVALID, "--leader-elect: \"%s\" is neither true nor false", s);
+		return err_set(err, ERR_INVALID, "%s: \"%s\" is neither true nor false", flag, s);
 	*ret = !str_eq(s, "false");
 	return 0;
 }
@@ -129,14 +157,16 @@ static int parse_duration(const char *flag, const char *text, int64_t *ret, stru
 	return 0;
 }
 
-static int set_option(struct flags *f, int option, const char *value, struct err *err)
+static int set_option(struct flags *f, int option, char *value, struct err *err)
 {
 	switch (option) {
 	case KUBECONFIG:
 		f->kubeconfig = value;
 		return 0;
 	case NAMESPACE:
-		return parse_namespace(value, &f->ns, err);
+		return parse_namespaces(value, f, err);
+	case WATCH_NODES:
+		return parse_switch("--watch-nodes", value, &f->watch_nodes, err);
 	case NODE_AUTOSCALER:
 		return parse_autoscaler(value, &f->node_autoscaler, err);
 	case METRICS:
@@ -148,7 +178,7 @@ static int set_option(struct flags *f, int option, const char *value, struct err
 	case FORMAT:
 		return log_format_parse(value, &f->log_format, err) < 0 ? err_prefix(err, "--log-format") : 0;
 	case ELECT:
-		return parse_switch(value, &f->leader_elect, err);
+		return parse_switch("--leader-elect", value, &f->leader_elect, err);
 	case LEASE_DURATION:
 		return parse_duration("--leader-elect-lease-duration", value, &f->lease_duration_ms, err);
 	case RENEW_DEADLINE:
@@ -198,6 +228,7 @@ int flags_parse(int argc, char **argv, struct flags *ret, struct err *err)
 	static const struct option options[] = {
 		{"kubeconfig", required_argument, NULL, KUBECONFIG},
 		{"namespace", required_argument, NULL, NAMESPACE},
+		{"watch-nodes", optional_argument, NULL, WATCH_NODES},
 		{"node-autoscaler", required_argument, NULL, NODE_AUTOSCALER},
 		{"metrics-bind-address", required_argument, NULL, METRICS},
 		{"health-probe-bind-address", required_argument, NULL, HEALTH},
@@ -215,7 +246,8 @@ int flags_parse(int argc, char **argv, struct flags *ret, struct err *err)
 	};
 	int option;
 
-	*ret = (struct flags){.metrics_address = ":8080",
+	*ret = (struct flags){.watch_nodes = true,
+	                      .metrics_address = ":8080",
 	                      .health_address = ":8081",
 	                      .lease_name = "instancepool-operator",
 	                      .lease_duration_ms = 15 * MS_PER_S,

@@ -5,7 +5,9 @@
 
 struct flags {
 	const char *kubeconfig; /* NULL: not given */
-	const char *ns;         /* NULL: all */
+	const char *namespaces[CONTROLLER_MAX_NAMESPACES];
+	size_t n_namespaces; /* 0: all */
+	bool watch_nodes;
 	const char *metrics_address, *health_address;
 	enum node_autoscaler node_autoscaler;
 	bool leader_elect;
@@ -16,6 +18,6 @@ struct flags {
 	enum log_format log_format;
 };
 
-/* 0: filled in; strings borrowed from argv. 1: --help or --version was printed. -1: err says which flag and what would be
+/* 0: filled in; strings borrowed from argv, where commas are cut. 1: --help or --version was printed. -1: err says which flag and what would be
  * right. */
 int flags_parse(int argc, char **argv, struct flags *ret, struct err *err);

@@ -102,7 +102,12 @@ static int run(const struct flags *f, struct err *err)
 	bool one_server = str_eq(f->metrics_address, f->health_address);
 	char instance[HOST_NAME_MAX + 1] = "";
 	struct controller_options options = {
-		.ns = f->ns, .node_autoscaler = f->node_autoscaler, .instance = instance};
+		.namespaces = f->namespaces,
+		.n_namespaces = f->n_namespaces,
+		.watch_nodes = f->watch_nodes,
+		.node_autoscaler = f->node_autoscaler,
+		.instance = instance,
+	};
 	int result = -1;
 
 	if (kube_config_load(f->kubeconfig, &config, err) < 0)
@@ -137,7 +142,9 @@ static int run(const struct flags *f, struct err *err)
 	loop_on_signal(p.loop, SIGTERM, on_signal, &p);
 	loop_on_signal(p.loop, SIGINT, on_signal, &p);
 	LOG_INFO("starting", LOG_STR("version", INSTANCEPOOL_VERSION), LOG_STR("server", config.server),
-	         LOG_STR("configuration", config.source), LOG_STR("namespace", f->ns ? f->ns : "all"),
+	         LOG_STR("configuration", config.source),
+	         LOG_STR("namespace", f->n_namespaces == 0 ? "all" : f->namespaces[0]),
+	         LOG_INT("namespaces", (int64_t)f->n_namespaces), LOG_BOOL("nodes", f->watch_nodes),
 	         LOG_STR("libraries", http_library_version()));
 	controller_start(p.op);
 	if (p.election)

@@ -30,7 +30,8 @@ struct informer {
 	char *ns, *label_selector, *field_selector;
 	struct informer_handler handler;
 	const struct kube_informer_metrics *metrics; /* may be NULL */
-	struct store *store;
+	struct store *store, *own_store;             /* own_store: NULL where the store was given */
+	uint32_t list;                               /* mark of the list that is coming in */
 	struct reflector reflector;
 	struct loop_timer *timer;
 	struct exchange *exchange; /* NULL: none open */
@@ -374,10 +375,10 @@ static void act(struct informer *i, const struct reflector_effect *fx)
 	case REFLECTOR_FX_LIST_BEGIN:
 		if (i->metrics && i->synced)
 			count(i, i->metrics->relists, NULL);
-		store_list_begin(i->store);
+		i->list = store_list_begin(i->store);
 		break;
 	case REFLECTOR_FX_LIST_END:
-		store_list_sweep(i->store, on_gone, i);
+		store_list_sweep(i->store, i->ns, i->list, on_gone, i);
 		i->synced = true;
 		if (i->handler.on_synced)
 			i->handler.on_synced(i->handler.arg);
@@ -489,7 +490,8 @@ struct informer *informer_new(struct kube_client *c, const struct informer_optio
 	i->field_selector = str_empty(o->field_selector) ? NULL : xstrdup(o->field_selector);
 	i->handler = o->handler;
 	i->metrics = kube_client_informer_metrics(c);
-	i->store = store_new(o->type);
+	i->own_store = o->store ? NULL : store_new(o->type);
+	i->store = o->store ? o->store : i->own_store;
 	i->timer = loop_timer_new(i->loop, on_timer, i);
 	reflector_init(&i->reflector, host_random());
 	i->trouble = ERR_INIT;
@@ -508,7 +510,7 @@ void informer_free(struct informer *i)
 	exchange_cancel(i);
 	loop_timer_free(i->timer);
 	reflector_done(&i->reflector);
-	store_free(i->store);
+	store_free(i->own_store);
 	free(i->ns);
 	free(i->label_selector);
 	free(i->field_selector);

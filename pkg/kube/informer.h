@@ -24,7 +24,8 @@ struct informer_handler {
 
 struct informer_options {
 	const struct kube_type *type;
-	const char *ns;             /* NULL: all namespaces; copied */
+	const char *ns;      /* NULL: all namespaces; copied */
+	struct store *store; /* to be kept current, with other informers of other namespaces; NULL: an own one */
 	const char *label_selector; /* NULL: all; copied */
 	const char *field_selector; /* the same */
 	struct informer_handler handler;

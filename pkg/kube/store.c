@@ -253,9 +253,9 @@ int store_each_indexed(const struct store *s, unsigned index, const char *key, s
 	return 0;
 }
 
-void store_list_begin(struct store *s)
+uint32_t store_list_begin(struct store *s)
 {
-	s->list++;
+	return ++s->list;
 }
 
 void store_touch(struct store *s, const char *ns, const char *name)
@@ -265,11 +265,19 @@ void store_touch(struct store *s, const char *ns, const char *name)
 		e->list = s->list;
 }
 
-void store_list_sweep(struct store *s, void (*gone)(void *arg, void *obj), void *arg)
+static bool is_within(const struct entry *e, const char *ns)
+{
+	const struct objmeta *meta = e->obj;
+	return !ns || str_eq(meta->ns, ns);
+}
+
+void store_list_sweep(struct store *s, const char *ns, uint32_t mark, void (*gone)(void *arg, void *obj),
+                      void *arg)
 {
 	struct entry *e, *next;
 	HASH_ITER(hh, s->entries, e, next) {
-		if (e->list != s->list)
+		/* As a difference: the counter may have gone round. */
+		if ((int32_t)(e->list - mark) < 0 && is_within(e, ns))
 			gone(arg, take_out(s, e));
 	}
 }

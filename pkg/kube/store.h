@@ -2,6 +2,7 @@
 /* Objects by name, and by indexes. Objects are views whose first member is struct objmeta. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/objmeta.h"
 #include "kube/resource.h"
 
@@ -36,9 +37,11 @@ typedef int store_visit_fn(void *arg, const void *obj);
 int store_each(const struct store *s, store_visit_fn *fn, void *arg);
 int store_each_indexed(const struct store *s, unsigned index, const char *key, store_visit_fn *fn, void *arg);
 
-/* A new list: begin (again when it starts anew), put everything seen, then sweep hands out what was not
- * seen, removed already (the caller frees it; `gone` may read the store but not change it). */
-void store_list_begin(struct store *s);
+/* A new list: begin (again when it starts anew) gives its mark, put everything seen, then sweep hands out what was not seen
+ * since, removed already (the caller frees it; `gone` may read the store but not change it). ns: only there, as one
+ * store may be filled by a list of each namespace; NULL: everywhere. */
+uint32_t store_list_begin(struct store *s);
 /* Seen, though it could not be read: what we have is kept. */
 void store_touch(struct store *s, const char *ns, const char *name);
-void store_list_sweep(struct store *s, void (*gone)(void *arg, void *obj), void *arg);
+void store_list_sweep(struct store *s, const char *ns, uint32_t mark, void (*gone)(void *arg, void *obj),
+                      void *arg);

@@ -9,6 +9,7 @@
 #define DETECT_RETRY_MS MS_PER_S
 #define TIDY_AFTER_MS (5 * MS_PER_S)
 #define BACKOFF_BASE_MS 200
+#define PASSING_MS (10 * MS_PER_S)    /* a watch that is away for less does not make it unready */
 #define BACKOFF_MAX_MS (3 * MS_PER_S) /* so that recovery after an outage is quick */
 
 /* The first lists, and a burst of work, leave holes in the heap that glibc keeps. */
@@ -118,7 +119,11 @@ struct controller *controller_new(struct loop *l, struct kube_client *c, struct 
 	op->client = c;
 	op->metrics = m;
 	op->options = *o;
-	op->ns = str_empty(o->ns) ? NULL : xstrdup(o->ns);
+	for (size_t i = 0; i < o->n_namespaces; i++)
+		op->namespaces[i] = xstrdup(o->namespaces[i]);
+	op->options.namespaces = (const char *const *)op->namespaces;
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		op->stores[i] = store_new(&controller_types[i]);
 	op->instance = xstrdup(o->instance);
 	op->queue = queue_new(&(struct queue_options){BACKOFF_BASE_MS, BACKOFF_MAX_MS});
 	op->pump = loop_timer_new(l, reconcile_pump, op);
@@ -193,8 +198,9 @@ void controller_free(struct controller *op)
 	map_done(&op->works, free_work);
 	map_done(&op->service_line, NULL);
 	map_done(&op->unreadable_models, free);
+	watches_free(op);
 	for (size_t i = 0; i < KIND_COUNT; i++)
-		informer_free(op->informers[i]);
+		store_free(op->stores[i]);
 	event_recorder_free(op->events);
 	shortages_free(op->shortages);
 	queue_free(op->queue);
@@ -204,19 +210,28 @@ void controller_free(struct controller *op)
 	loop_timer_free(op->tidy);
 	controller_metrics_free(op->m);
 	trouble_free(op->trouble);
-	free(op->ns);
+	for (size_t i = 0; i < op->options.n_namespaces; i++)
+		free(op->namespaces[i]);
 	free(op->instance);
 	free(op);
 }
 
+/* Not while the watch is opened anew after a stream that broke. */
+static bool is_well(const struct watched *w)
+{
+	return informer_synced(w->informer) &&
+	       (w->away_since.ms == 0 || loop_now(w->op->loop).ms - w->away_since.ms < PASSING_MS);
+}
+
 bool controller_ready(const struct controller *op, struct err *err)
 {
-	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++) {
-		const struct kube_resource *r = &controller_types[i].resource;
-		const struct err *trouble = op->informers[i] ? informer_trouble(op->informers[i]) : NULL;
+	for (size_t i = 0; i < op->n_needed; i++) {
+		const struct watched *w = &op->watched[i];
+		const struct kube_resource *r = &controller_types[w->kind].resource;
+		const struct err *trouble = informer_trouble(w->informer);
 		char hint[TROUBLE_HINT_SIZE] = "";
 
-		if (op->informers[i] && informer_synced(op->informers[i]))
+		if (is_well(w))
 			continue;
 		if (trouble)
 			trouble_hint(r, trouble, hint);

@@ -10,8 +10,14 @@ enum node_autoscaler {
 	NODE_AUTOSCALER_EXTERNAL, /* something adds nodes when pods wait: a pool gets its provision timeout, unless that says no */
 };
 
+#define CONTROLLER_MAX_NAMESPACES 64u
+
 struct controller_options {
-	const char *ns; /* NULL: all namespaces */
+	const char *const *namespaces; /* those that are managed; copied */
+	size_t n_namespaces;           /* 0: all; at most CONTROLLER_MAX_NAMESPACES */
+	/* false: nothing is asked about nodes, which takes no right beyond the namespaces. What the scheduler says of them has to
+	 * do then: a machine that is lost is seen only when its pods are deleted, and nodes that come up are not waited for. */
+	bool watch_nodes;
 	enum node_autoscaler node_autoscaler;
 	const char *instance; /* host name, for Events */
 	/* Asked right before each write; false: the write is not sent. NULL: always true. */
@@ -32,6 +38,6 @@ void controller_lead(struct controller *op, bool leads);
 /* Cancels what runs; a write in flight ends as it may, the next start looks at what it did. NULL is fine. */
 void controller_free(struct controller *op);
 
-/* True when every watch has its first list, and planning has begun. Else err says what it waits for,
- * and what stands in the way. */
+/* True when every watch has its first list, planning has begun, and no watch has been away for longer than a passing
+ * fault lasts. Else err says what it waits for, and what stands in the way. */
 bool controller_ready(const struct controller *op, struct err *err);

@@ -112,7 +112,7 @@ const struct classify_hint *hints_about(const struct controller *op, const struc
 	struct classify_hint *hints;
 	char key[KEY_SIZE];
 
-	if (!op->informers[KIND_POD_EVENT] || n_pods == 0)
+	if (!watches_have_events(op) || n_pods == 0)
 		return NULL;
 	hints = arena_calloc(a, n_pods, sizeof(*hints));
 	for (size_t i = 0; i < n_pods; i++) {

@@ -109,10 +109,13 @@ struct detection {
 	bool answered;
 };
 
-/* What an informer's callbacks are given. */
+/* One kind, in one namespace or in all. An informer's callbacks are given it. */
 struct watched {
 	struct controller *op;
 	enum kind kind;
+	const char *ns; /* borrowed; NULL: all, or none */
+	struct informer *informer;
+	struct mono away_since; /* 0: it is there */
 };
 
 struct controller {
@@ -121,8 +124,9 @@ struct controller {
 	struct metrics *metrics;
 	struct event_recorder *events;
 	struct trouble *trouble;
-	struct informer *informers[KIND_COUNT];
-	struct watched watched[KIND_COUNT];
+	struct store *stores[KIND_COUNT];
+	struct watched *watched; /* of the kinds needed first, those of Events last */
+	size_t n_watched, n_needed;
 	struct queue *queue;
 	struct loop_timer *pump;   /* takes from the queue */
 	struct loop_timer *beat;   /* view_beat() */
@@ -134,7 +138,8 @@ struct controller {
 	struct shortages *shortages;
 	struct map unreadable_models; /* "ns/name" -> why, of those that have no good view */
 	struct controller_options options;
-	char *ns, *instance;
+	char *namespaces[CONTROLLER_MAX_NAMESPACES]; /* options.namespaces points here */
+	char *instance;
 	bool autoscaler_found;
 	size_t nodes_unheard;  /* whose Ready is Unknown */
 	bool hears_no_node;    /* nodestate_none_is_heard() */
@@ -142,12 +147,11 @@ struct controller {
 	bool leads;            /* see controller_lead() */
 	unsigned runs;         /* works with a run */
 	unsigned service_runs; /* of these, such that create a Service; and works whose turn it is to start one */
-	struct map service_line;            /* key -> struct work: who waits for a turn, in order of arrival */
-	unsigned looks;                     /* GETs for what a watch has not shown yet */
-	struct mono view_from;              /* nothing is planned before: the view may be old */
-	struct mono away_since[KIND_COUNT]; /* a watch that is away; 0: it is there */
-	bool unreachable;                   /* the last answer was none: one request a second asks */
-	struct mono ask_at;                 /* when the next may */
+	struct map service_line; /* key -> struct work: who waits for a turn, in order of arrival */
+	unsigned looks;          /* GETs for what a watch has not shown yet */
+	struct mono view_from;   /* nothing is planned before: the view may be old */
+	bool unreachable;        /* the last answer was none: one request a second asks */
+	struct mono ask_at;      /* when the next may */
 	struct controller_metrics *m;
 };
 
@@ -155,6 +159,8 @@ struct controller {
 void watches_start(struct controller *op);
 /* The Events, once something provides nodes; before that, and the second time, nothing happens. */
 void watches_start_events(struct controller *op);
+bool watches_have_events(const struct controller *op);
+void watches_free(struct controller *op);
 void controller_enqueue(struct controller *op, const char *ns, const char *name, enum queue_priority p);
 const struct store *controller_store(const struct controller *op, enum kind kind);
 /* Of this pool; borrowed, NULL when there is none that can be read. */
@@ -255,8 +261,8 @@ void reconcile_pump(void *arg); /* the struct controller */
  * process was stopped for a while: a count that is lowered by what was true a minute ago costs instances that serve now. */
 bool view_is_current(const struct controller *op);
 /* A watch is away, or there again. */
-void view_away(struct controller *op, enum kind kind);
-void view_returned(struct controller *op, enum kind kind);
+void view_away(struct watched *w);
+void view_returned(struct watched *w);
 /* Every few seconds: when it comes late, the process was stopped. */
 void view_beat(void *arg); /* the struct controller */
 

@@ -70,7 +70,7 @@ static void tell(void *arg, struct metric *metric)
 	struct telling *t = arg;
 
 	t->metric = metric;
-	if (t->op->leads && t->op->informers[KIND_ENDPOINT])
+	if (t->op->leads)
 		store_each(controller_store(t->op, KIND_ENDPOINT), tell_endpoint, t);
 }
 
@@ -80,8 +80,7 @@ static void collect(void *arg)
 
 	metric_set(m->depth, (double)queue_depth(m->op->queue), NULL);
 	metric_set(m->events_dropped, (double)event_recorder_dropped(m->op->events), NULL);
-	if (m->op->informers[KIND_ENDPOINT])
-		metric_set(m->endpoints, (double)store_count(controller_store(m->op, KIND_ENDPOINT)), NULL);
+	metric_set(m->endpoints, (double)store_count(controller_store(m->op, KIND_ENDPOINT)), NULL);
 }
 
 static void add_tellings(struct controller_metrics *m)

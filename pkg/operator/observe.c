@@ -116,7 +116,7 @@ static void count_bound(const struct look *l, struct group *g, const struct pod 
 	bool may_be_well = n && n->ready == TRI_UNKNOWN && l->op->hears_no_node;
 	struct wall lost_from = {0};
 
-	if (!may_be_well)
+	if (l->op->options.watch_nodes && !may_be_well)
 		lost_from = nodestate_lost_from(n, p->scheduled_since);
 	if (p->scheduled == TRI_TRUE)
 		g->last_bind = wall_max(g->last_bind, p->scheduled_since);
@@ -228,9 +228,22 @@ static void find_nodes(struct look *l, const struct endpoint_pool *p, struct fou
 		store_each(nodes, add_if_matches, &search);
 }
 
-static void find_leaving(struct look *l, const struct found *nodes, struct found *ret)
+/* Of the nodes nothing is known: those of this pool stand for all that end there. */
+static void find_leaving_of_pool(struct look *l, const char *pool, struct found *ret)
+{
+	for (size_t i = 0; i < l->pods.n; i++) {
+		const struct pod *p = l->pods.items[i];
+
+		if (str_eq(p->pool, pool) && wall_is_set(p->meta.deleted) && !str_empty(p->node_name))
+			found_add(ret, p);
+	}
+}
+
+static void find_leaving(struct look *l, const char *pool, const struct found *nodes, struct found *ret)
 {
 	*ret = (struct found){.arena = l->a};
+	if (!l->op->options.watch_nodes)
+		find_leaving_of_pool(l, pool, ret);
 	for (size_t i = 0; i < nodes->n; i++) {
 		const struct node *n = nodes->items[i];
 
@@ -239,19 +252,28 @@ static void find_leaving(struct look *l, const struct found *nodes, struct found
 	found_sort(ret);
 }
 
-static int32_t count_older(const struct look *l, const struct endpoint_pool *pool)
+/* Is it on one of the pool's nodes? Where these are not known: is it one of the pool's? */
+static bool is_on_node_of(const struct look *l, const struct pod *p, const struct endpoint_pool *pool,
+                          const char *label)
+{
+	const struct node *on;
+
+	if (!pod_is_bound(p))
+		return false;
+	if (!l->op->options.watch_nodes)
+		return str_eq(p->pool, label);
+	on = store_get(controller_store(l->op, KIND_NODE), NULL, p->node_name);
+	return on && node_matches(on, pool->node_selector, pool->n_node_selector);
+}
+
+static int32_t count_older(const struct look *l, const struct endpoint_pool *pool, const char *label)
 {
 	int32_t n = 0;
 
 	for (size_t i = 0; i < l->pods.n; i++) {
-		const struct pod *p = l->pods.items[i];
-		const struct node *on =
-			pod_is_bound(p) ? store_get(controller_store(l->op, KIND_NODE), NULL, p->node_name) : NULL;
-
 		bool current = l->group_of[i] && l->group_of[i]->current;
 
-		if (on && !current && node_matches(on, pool->node_selector, pool->n_node_selector))
-			n++;
+		n += !current && is_on_node_of(l, l->pods.items[i], pool, label);
 	}
 	return n;
 }
@@ -267,7 +289,7 @@ static void look_at_waiting(struct look *l, const struct endpoint_pool *p, const
 
 	label_value(p->name, label);
 	found_sort(nodes);
-	find_leaving(l, nodes, &leaving);
+	find_leaving(l, label, nodes, &leaving);
 	found_sort(&g->waiting);
 	in = (struct classify_input){
 		.waiting = seen->want - seen->bound - (int32_t)seen->n_lost,
@@ -277,10 +299,11 @@ static void look_at_waiting(struct look *l, const struct endpoint_pool *p, const
 		.last_bind = g->last_bind,
 		.nodes = (const struct node *const *)nodes->items,
 		.n_nodes = nodes->n,
+		.nodes_unknown = !l->op->options.watch_nodes,
 		.leaving = (const struct pod *const *)leaving.items,
 		.n_leaving = leaving.n,
 		.freed = freed_at(l->w, label),
-		.older_bound = count_older(l, p),
+		.older_bound = count_older(l, p, label),
 		.resources = m ? m->resources : NULL,
 		.n_resources = m ? m->n_resources : 0,
 		.failure_message = g->deployment->failure_message,

@@ -152,7 +152,8 @@ void trouble_hint(const struct kube_resource *r, const struct err *err, char buf
 {
 	buf[0] = '\0';
 	if (missing_right(err).len > 0)
-		str_copy(buf, TROUBLE_HINT_SIZE, "grant this right: kubectl apply -f deploy/rbac.yaml");
+		str_format(buf, TROUBLE_HINT_SIZE, "grant this right: kubectl apply -f deploy/rbac.yaml%s",
+		           r && str_eq(r->plural, "nodes") ? ", or do without: --watch-nodes=false" : "");
 	else if (r && err->http_status == 404 && str_eq(r->group, API_GROUP))
 		str_format(buf, TROUBLE_HINT_SIZE,
 		           "CustomResourceDefinition %s.%s is not installed: kubectl apply -f crds/", r->plural,
@@ -179,32 +180,55 @@ static void tell(enum log_level level, const char *message, const struct log_fie
 	log_write(level, message, all, n);
 }
 
-void trouble_watch(struct trouble *t, const struct kube_resource *r, const struct err *err, struct mono now)
-{
-	const char *source = trouble_source(r, err);
-	char hint[TROUBLE_HINT_SIZE];
-	int64_t lasted_ms;
+#define WATCH_NAME_SIZE 320
 
-	/* 410: a version is too old to watch from, and a new list is under way. */
-	if (err->http_status == 410 || !trouble_note(t, source, err, now, &lasted_ms))
-		return;
-	trouble_hint(r, err, hint);
-	if (*source)
-		tell(LOG_LEVEL_WARN, "watch failed and is tried again",
-		     (struct log_field[]){LOG_STR("resource", source), LOG_ERR(err)}, 2, lasted_ms, hint);
-	else
-		tell(LOG_LEVEL_WARN, "requests to the API server fail and are tried again", &LOG_ERR(err), 1,
-		     lasted_ms, hint);
+static void name_watch(const struct kube_resource *r, const char *ns, char buf[static WATCH_NAME_SIZE])
+{
+	str_format(buf, WATCH_NAME_SIZE, "%s%s%s", r->plural, ns ? "/" : "", ns ? ns : "");
 }
 
-void trouble_watch_over(struct trouble *t, const struct kube_resource *r, struct mono now)
+/* Returns how many fields name the watch: resource, and namespace where it has one. */
+static size_t watch_fields(const struct kube_resource *r, const char *ns, struct log_field fields[static 2])
 {
+	fields[0] = LOG_STR("resource", r->plural);
+	if (ns)
+		fields[1] = LOG_STR("namespace", ns);
+	return ns ? 2 : 1;
+}
+
+void trouble_watch(struct trouble *t, const struct kube_resource *r, const char *ns, const struct err *err,
+                   struct mono now)
+{
+	bool of_server = str_empty(trouble_source(r, err));
+	char name[WATCH_NAME_SIZE], hint[TROUBLE_HINT_SIZE];
+	struct log_field fields[3];
+	int64_t lasted_ms;
+	size_t n;
+
+	name_watch(r, ns, name);
+	/* 410: a version is too old to watch from, and a new list is under way. */
+	if (err->http_status == 410 || !trouble_note(t, of_server ? "" : name, err, now, &lasted_ms))
+		return;
+	trouble_hint(r, err, hint);
+	n = of_server ? 0 : watch_fields(r, ns, fields);
+	fields[n++] = LOG_ERR(err);
+	tell(LOG_LEVEL_WARN,
+	     of_server ? "requests to the API server fail and are tried again"
+	               : "watch failed and is tried again",
+	     fields, n, lasted_ms, hint);
+}
+
+void trouble_watch_over(struct trouble *t, const struct kube_resource *r, const char *ns, struct mono now)
+{
+	char name[WATCH_NAME_SIZE];
+	struct log_field fields[2];
 	int64_t lasted_ms;
 
 	if (trouble_end(t, "", now, &lasted_ms))
 		tell(LOG_LEVEL_INFO, "the API server answers again", NULL, 0, lasted_ms, "");
-	if (trouble_end(t, r->plural, now, &lasted_ms))
-		tell(LOG_LEVEL_INFO, "watch goes on", &LOG_STR("resource", r->plural), 1, lasted_ms, "");
+	name_watch(r, ns, name);
+	if (trouble_end(t, name, now, &lasted_ms))
+		tell(LOG_LEVEL_INFO, "watch goes on", fields, watch_fields(r, ns, fields), lasted_ms, "");
 }
 
 void trouble_write(struct trouble *t, const char *endpoint, const struct kube_resource *r, const char *name,

@@ -9,9 +9,11 @@ struct trouble;
 struct trouble *trouble_new(void);
 void trouble_free(struct trouble *t); /* NULL is fine */
 
-/* A list or watch of this resource failed, or succeeded after that. Both log what is news. */
-void trouble_watch(struct trouble *t, const struct kube_resource *r, const struct err *err, struct mono now);
-void trouble_watch_over(struct trouble *t, const struct kube_resource *r, struct mono now);
+/* A list or watch of this resource, in this namespace (NULL: in all), failed, or succeeded after that. Both log what is
+ * news. */
+void trouble_watch(struct trouble *t, const struct kube_resource *r, const char *ns, const struct err *err,
+                   struct mono now);
+void trouble_watch_over(struct trouble *t, const struct kube_resource *r, const char *ns, struct mono now);
 /* The server refused a write for this endpoint ("ns/name"), or an Event. A missing right is one cause, whomever it
  * hits; other refusals of a write are about the object and are all logged. */
 void trouble_write(struct trouble *t, const char *endpoint, const struct kube_resource *r, const char *name,

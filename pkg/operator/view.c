@@ -7,8 +7,11 @@
 #define BEAT_MS (5 * MS_PER_S)
 #define STOPPED_MS (2 * MS_PER_S) /* a loop that is so late did not run for a while */
 
-/* Those that counts are lowered by. */
-static const enum kind kinds[] = {KIND_ENDPOINT, KIND_DEPLOYMENT, KIND_POD, KIND_NODE};
+/* Is it one of those that counts are lowered by? */
+static bool is_decisive(enum kind k)
+{
+	return k == KIND_ENDPOINT || k == KIND_DEPLOYMENT || k == KIND_POD || k == KIND_NODE;
+}
 
 /* What was missed is read before any timer runs: whoever acts on it cannot wait for the beat to find out. */
 static bool was_stopped(const struct controller *op)
@@ -18,8 +21,8 @@ static bool was_stopped(const struct controller *op)
 
 bool view_is_current(const struct controller *op)
 {
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (!informer_current(op->informers[kinds[i]]))
+	for (size_t i = 0; i < op->n_needed; i++)
+		if (is_decisive(op->watched[i].kind) && !informer_current(op->watched[i].informer))
 			return false;
 	return !was_stopped(op) && loop_now(op->loop).ms >= op->view_from.ms;
 }
@@ -30,21 +33,21 @@ static void wait_for_view(struct controller *op)
 	loop_timer_arm(op->pump, CATCH_UP_MS);
 }
 
-void view_away(struct controller *op, enum kind kind)
+void view_away(struct watched *w)
 {
-	if (op->away_since[kind].ms == 0)
-		op->away_since[kind] = loop_now(op->loop);
+	if (w->away_since.ms == 0)
+		w->away_since = loop_now(w->op->loop);
 }
 
-void view_returned(struct controller *op, enum kind kind)
+void view_returned(struct watched *w)
 {
-	int64_t away_ms = loop_now(op->loop).ms - op->away_since[kind].ms;
+	struct controller *op = w->op;
+	int64_t away_ms = loop_now(op->loop).ms - w->away_since.ms;
 
-	op->away_since[kind].ms = 0;
+	w->away_since.ms = 0;
 	loop_timer_arm(op->pump, 0);
-	for (size_t i = 0; i < ARRAY_LEN(kinds) && op->started && away_ms >= AWAY_MS; i++)
-		if (kinds[i] == kind)
-			wait_for_view(op);
+	if (op->started && away_ms >= AWAY_MS && is_decisive(w->kind))
+		wait_for_view(op);
 }
 
 void view_beat(void *arg)

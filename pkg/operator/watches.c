@@ -6,7 +6,7 @@
 
 const struct store *controller_store(const struct controller *op, enum kind kind)
 {
-	return informer_store(op->informers[kind]);
+	return op->stores[kind];
 }
 
 const struct model *controller_model(const struct controller *op, const struct endpoint *e,
@@ -225,7 +225,7 @@ static void pod_changed(void *arg, const void *before, const void *after)
 		struct node_change c = {.op = op, .after = n, .waiting_only = true};
 		struct work *w = work_find(op, p->meta.ns, p->endpoint);
 
-		if (w && n && n->ready == TRI_TRUE && !str_empty(p->pool))
+		if (w && (n ? n->ready == TRI_TRUE : !op->options.watch_nodes) && !str_empty(p->pool))
 			freed_put(w, p->pool, wall_now());
 		if (n)
 			store_each(controller_store(op, KIND_ENDPOINT), enqueue_if_on_node, &c);
@@ -252,8 +252,8 @@ static void on_synced(void *arg)
 	struct controller *op = controller_of(arg);
 
 	loop_timer_arm(op->pump, 0); /* what a new list shows is all there is */
-	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++)
-		if (!informer_synced(op->informers[i]))
+	for (size_t i = 0; i < op->n_needed; i++)
+		if (!informer_synced(op->watched[i].informer))
 			return;
 	controller_synced(op);
 }
@@ -276,21 +276,57 @@ static void on_trouble(void *arg, const struct err *err, int64_t retry_ms)
 	struct watched *w = arg;
 
 	(void)retry_ms;
-	view_away(w->op, w->kind);
-	trouble_watch(w->op->trouble, &controller_types[w->kind].resource, err, loop_now(w->op->loop));
+	view_away(w);
+	trouble_watch(w->op->trouble, &controller_types[w->kind].resource, w->ns, err, loop_now(w->op->loop));
 }
 
 static void on_trouble_over(void *arg)
 {
 	struct watched *w = arg;
 
-	trouble_watch_over(w->op->trouble, &controller_types[w->kind].resource, loop_now(w->op->loop));
-	view_returned(w->op, w->kind);
+	trouble_watch_over(w->op->trouble, &controller_types[w->kind].resource, w->ns, loop_now(w->op->loop));
+	view_returned(w);
+}
+
+typedef void change_fn(void *arg, const void *before, const void *after);
+
+static void watch_kind(struct controller *op, enum kind kind, const char *ns, change_fn *changed)
+{
+	struct watched *w = &op->watched[op->n_watched++];
+	bool ours = kind == KIND_DEPLOYMENT || kind == KIND_POD || kind == KIND_SERVICE || kind == KIND_BUDGET;
+	const struct informer_options o = {
+		.type = &controller_types[kind],
+		.ns = ns,
+		.store = op->stores[kind],
+		.label_selector = ours ? LABEL_ENDPOINT : NULL,
+		.field_selector = kind == KIND_POD_EVENT ? POD_EVENT_SELECTOR : NULL,
+		.handler = {changed, kind < KIND_NEEDED_COUNT ? on_synced : NULL, on_undecodable, on_trouble,
+	                on_trouble_over, w},
+	};
+
+	*w = (struct watched){.op = op, .kind = kind, .ns = ns};
+	w->informer = informer_new(op->client, &o);
+}
+
+/* In each of the namespaces. */
+static void watch_everywhere(struct controller *op, enum kind kind, change_fn *changed)
+{
+	if (!controller_types[kind].resource.namespaced || op->options.n_namespaces == 0)
+		watch_kind(op, kind, NULL, changed);
+	else
+		for (size_t i = 0; i < op->options.n_namespaces; i++)
+			watch_kind(op, kind, op->options.namespaces[i], changed);
+}
+
+static void start_from(struct controller *op, size_t first)
+{
+	for (size_t i = first; i < op->n_watched; i++)
+		informer_start(op->watched[i].informer);
 }
 
 void watches_start(struct controller *op)
 {
-	static void (*const changed[KIND_NEEDED_COUNT])(void *, const void *, const void *) = {
+	static change_fn *const changed[KIND_NEEDED_COUNT] = {
 		[KIND_ENDPOINT] = endpoint_changed,
 		[KIND_MODEL] = model_changed,
 		[KIND_DEPLOYMENT] = deployment_changed,
@@ -299,38 +335,32 @@ void watches_start(struct controller *op)
 		[KIND_SERVICE] = companion_changed,
 		[KIND_BUDGET] = companion_changed,
 	};
+	size_t places = op->options.n_namespaces ? op->options.n_namespaces : 1;
 
-	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++) {
-		bool ours = i == KIND_DEPLOYMENT || i == KIND_POD || i == KIND_SERVICE || i == KIND_BUDGET;
-		struct informer_options o;
+	op->watched = xcalloc(KIND_COUNT * places, sizeof(*op->watched));
+	for (enum kind k = 0; k < KIND_NEEDED_COUNT; k++)
+		if (k != KIND_NODE || op->options.watch_nodes)
+			watch_everywhere(op, k, changed[k]);
+	op->n_needed = op->n_watched;
+	start_from(op, 0);
+}
 
-		op->watched[i] = (struct watched){op, (enum kind)i};
-		o = (struct informer_options){
-			.type = &controller_types[i],
-			.ns = controller_types[i].resource.namespaced ? op->ns : NULL,
-			.label_selector = ours ? LABEL_ENDPOINT : NULL,
-			.handler = {changed[i], on_synced, on_undecodable, on_trouble, on_trouble_over, &op->watched[i]},
-		};
-		op->informers[i] = informer_new(op->client, &o);
-	}
-	for (size_t i = 0; i < KIND_NEEDED_COUNT; i++)
-		informer_start(op->informers[i]);
+bool watches_have_events(const struct controller *op)
+{
+	return op->n_watched > op->n_needed;
 }
 
 void watches_start_events(struct controller *op)
 {
-	struct informer_options o;
-
-	if (op->informers[KIND_POD_EVENT] || !controller_provides_nodes(op))
+	if (watches_have_events(op) || !controller_provides_nodes(op))
 		return;
-	op->watched[KIND_POD_EVENT] = (struct watched){op, KIND_POD_EVENT};
-	o = (struct informer_options){
-		.type = &controller_types[KIND_POD_EVENT],
-		.ns = op->ns,
-		.field_selector = POD_EVENT_SELECTOR,
-		.handler = {pod_event_changed, NULL, on_undecodable, on_trouble, on_trouble_over,
-	                &op->watched[KIND_POD_EVENT]},
-	};
-	op->informers[KIND_POD_EVENT] = informer_new(op->client, &o);
-	informer_start(op->informers[KIND_POD_EVENT]);
+	watch_everywhere(op, KIND_POD_EVENT, pod_event_changed);
+	start_from(op, op->n_needed);
+}
+
+void watches_free(struct controller *op)
+{
+	for (size_t i = 0; i < op->n_watched; i++)
+		informer_free(op->watched[i].informer);
+	free(op->watched);
 }

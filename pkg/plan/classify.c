@@ -487,6 +487,27 @@ static void judge_room(const struct evidence *e, struct classify_output *ret)
 	}
 }
 
+/* The scheduler finds room lacking only on nodes that the selector and the taints let it come to. A node whose taint keeps
+ * the instances away is not told from one of another type. */
+static void judge_by_words(const struct evidence *e, struct classify_output *ret)
+{
+	const int32_t *count = e->verdict.count;
+	struct wall settled = settling_until(e);
+
+	if (is_ahead(e, settled)) {
+		conclude(ret, REASON_SETTLING, "the scheduler has not looked again yet");
+		ret->deadline = settled;
+	} else if (count[VERDICT_INSUFFICIENT] == 0 && count[VERDICT_CLAIM] > 0) {
+		conclude(ret, REASON_UNKNOWN, scheduler_says(e));
+	} else if (count[VERDICT_INSUFFICIENT] == 0) {
+		conclude_settled(e, ret, REASON_NO_NODES, scheduler_says(e));
+	} else if (e->in->older_bound > 0) {
+		conclude(ret, REASON_OWN_FLEET, "full of this endpoint's older instances");
+	} else {
+		conclude_settled(e, ret, REASON_STOCK_OUT, scheduler_says(e));
+	}
+}
+
 static void judge(const struct evidence *e, struct classify_output *ret)
 {
 	const struct verdict *v = &e->verdict;
@@ -496,8 +517,10 @@ static void judge(const struct evidence *e, struct classify_output *ret)
 		conclude(ret, REASON_UNKNOWN, scheduler_says(e));
 	else if ((too_much = asks_too_much(e)) != NULL)
 		conclude(ret, REASON_CONFIG, too_much);
-	else if (blames_pod(v) || (e->in->n_nodes > 0 && !asks_for_room(v)))
+	else if (blames_pod(v) || ((e->in->n_nodes > 0 || e->in->nodes_unknown) && !asks_for_room(v)))
 		conclude(ret, REASON_CONFIG, scheduler_says(e));
+	else if (e->in->nodes_unknown)
+		judge_by_words(e, ret);
 	else if (e->in->n_nodes == 0)
 		conclude_settled(e, ret, REASON_NO_NODES, "no node carries its selector");
 	else

@@ -37,7 +37,10 @@ struct classify_input {
 	struct wall last_bind;             /* the newest binding of the pool's pods; not set if none */
 	const struct node *const *nodes;   /* nodes that carry the pool's selector, any order */
 	size_t n_nodes;
-	const struct pod *const *leaving; /* pods of any endpoint being ended on those nodes */
+	bool
+		nodes_unknown; /* they may not be looked at: there are none above, and the scheduler's words have to do */
+	const struct pod *const
+		*leaving; /* pods of any endpoint being ended on those nodes; nodes_unknown: of this pool */
 	size_t n_leaving;
 	struct wall
 		freed; /* when the last of ours was seen to be gone from one of those nodes; not set: not lately */

@@ -32,7 +32,8 @@ struct process *process_new(struct network *n, const struct process_options *o)
 	                                      .lease_duration_ms = 15 * MS_PER_S,
 	                                      .renew_deadline_ms = 10 * MS_PER_S,
 	                                      .retry_period_ms = 2 * MS_PER_S};
-	struct controller_options options = {.node_autoscaler = o->nodes_external ? NODE_AUTOSCALER_EXTERNAL
+	struct controller_options options = {.watch_nodes = true,
+	                                     .node_autoscaler = o->nodes_external ? NODE_AUTOSCALER_EXTERNAL
 	                                                                          : NODE_AUTOSCALER_NONE,
 	                                     .instance = o->identity};
 	struct err err = ERR_INIT;

@@ -235,11 +235,11 @@ static void on_gone(void *arg, void *obj)
 	free(t);
 }
 
-static void assert_swept(struct store *s, const char *expected)
+static void assert_swept(struct store *s, const char *ns, uint32_t mark, const char *expected)
 {
 	struct sweep w = {.store = s};
 	buf_init(&w.gone, 1 << 20);
-	store_list_sweep(s, on_gone, &w);
+	store_list_sweep(s, ns, mark, on_gone, &w);
 	assert_string_equal(buf_slice(&w.gone).ptr, expected);
 	buf_done(&w.gone);
 }
@@ -248,10 +248,11 @@ static void lists(void **state)
 {
 	(void)state;
 	struct store *s = store_new(&thing_type);
+	uint32_t mark;
 	put(s, with_keys(thing_new("a", "early", 1), "k", NULL, NULL));
-	assert_swept(s, ""); /* no list was begun */
-	store_list_begin(s);
-	assert_swept(s, "1 ");
+	assert_swept(s, NULL, 0, ""); /* no list was begun */
+	mark = store_list_begin(s);
+	assert_swept(s, NULL, mark, "1 ");
 
 	for (int round = 0; round < 2; round++) {
 		put(s, with_keys(thing_new("a", "1", 1), "k", NULL, NULL));
@@ -261,20 +262,43 @@ static void lists(void **state)
 	}
 	store_list_begin(s);
 	put(s, with_keys(thing_new("a", "1", 10), "k", NULL, NULL));
-	store_list_begin(s); /* broke, and starts anew */
+	mark = store_list_begin(s); /* broke, and starts anew */
 	put(s, with_keys(thing_new("a", "2", 20), "k", NULL, NULL));
 	store_touch(s, "a", "3");
 	store_touch(s, "a", "unknown");
 	put(s, with_keys(thing_new("a", "5", 5), "k", NULL, NULL));
 	free(store_remove(s, "a", "4"));
-	assert_swept(s, "10 ");
+	assert_swept(s, NULL, mark, "10 ");
 	assert_all(s, "20 3 5 ");
 	assert_indexed(s, 0, "k", "20 3 5 ");
-	assert_swept(s, "");
-	store_list_begin(s);
-	assert_swept(s, "20 3 5 ");
+	assert_swept(s, NULL, mark, "");
+	mark = store_list_begin(s);
+	assert_swept(s, NULL, mark, "20 3 5 ");
 	assert_int_equal(store_count(s), 0);
 	assert_indexed(s, 0, "k", "");
+	store_free(s);
+}
+
+/* Lists of two namespaces at a time, in one store: each sweeps its own. */
+static void lists_of_namespaces(void **state)
+{
+	(void)state;
+	struct store *s = store_new(&thing_type);
+	put(s, thing_new("a", "old", 1));
+	put(s, thing_new("b", "old", 2));
+	uint32_t of_a = store_list_begin(s);
+	put(s, thing_new("a", "new", 3));
+	uint32_t of_b = store_list_begin(s);
+	put(s, thing_new("b", "new", 4));
+	assert_swept(s, "a", of_a, "1 ");
+	assert_all(s, "2 3 4 ");
+	assert_swept(s, "b", of_b, "2 ");
+	assert_all(s, "3 4 ");
+	/* One that comes once more knows what the other has seen meanwhile. */
+	of_b = store_list_begin(s);
+	put(s, thing_new("a", "newest", 5));
+	assert_swept(s, "b", of_b, "4 ");
+	assert_all(s, "3 5 ");
 	store_free(s);
 }
 
@@ -364,6 +388,7 @@ int main(void)
 		cmocka_unit_test(the_same_key_twice_counts_once),
 		cmocka_unit_test(visits_can_stop),
 		cmocka_unit_test(lists),
+		cmocka_unit_test(lists_of_namespaces),
 		cmocka_unit_test(random_changes),
 		cmocka_unit_test(without_indexes),
 	};

@@ -16,6 +16,7 @@ struct fixture {
 	struct metrics *metrics;
 	struct controller *op;
 	enum node_autoscaler autoscaler;
+	bool without_nodes;
 	struct loop_timer *timer;
 	const char *wanted; /* the trace that ends a run; NULL: only time does */
 	int64_t until_ms;
@@ -81,9 +82,12 @@ static void start(struct fixture *f)
 	f->client = kube_client_new(
 		loop, &config, &(struct kube_client_options){.user_agent = "test", .metrics = f->metrics}, &err);
 	assert_non_null(f->client);
-	f->op = controller_new(
-		loop, f->client, f->metrics,
-		&(struct controller_options){.ns = "ns", .node_autoscaler = f->autoscaler, .instance = "test"});
+	f->op = controller_new(loop, f->client, f->metrics,
+	                       &(struct controller_options){.namespaces = (const char *const[]){"ns"},
+	                                                    .n_namespaces = 1,
+	                                                    .watch_nodes = !f->without_nodes,
+	                                                    .node_autoscaler = f->autoscaler,
+	                                                    .instance = "test"});
 	controller_start(f->op);
 	controller_lead(f->op, true);
 }
@@ -1130,6 +1134,24 @@ static void test_a_node_that_is_not_heard_of(void **state)
 	expect(f, "p5 3->6, status");
 }
 
+/* Without a view of the nodes an instance counts as long as its pod is there, and the scheduler's words do. */
+static void test_nodes_are_not_watched(void **state)
+{
+	struct fixture *f = *state;
+	api_remove(&f->api, KIND_NODE, "n");
+	f->without_nodes = true;
+	start(f);
+	expect(f, created);
+	assert_null(f->api.watches[KIND_NODE]);
+	put_serving(f, "a", "p5");
+	put_serving(f, "b", "p5");
+	expect(f, "status");
+	put_refused(f, "c", "p5");
+	expect(f, "g6 0->1, p5 3->2, status");
+	const json_t *pools = json_at(api_get(&f->api, KIND_ENDPOINT, "llm"), "status", "instancePools");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(pools, 0), "reason")), "StockOut");
+}
+
 /* A view that was late shows in one moment that an instance is gone and that others were refused before: its room is there, and
  * the scheduler has not looked again yet. */
 static void test_room_that_is_seen_late(void **state)
@@ -1240,6 +1262,7 @@ int main(void)
 		TEST(test_progress_is_told_once_a_second),
 		TEST(test_a_node_that_is_not_heard_of),
 		TEST(test_room_that_is_seen_late),
+		TEST(test_nodes_are_not_watched),
 		TEST(test_a_condemned_instance_does_not_count),
 		TEST(test_a_server_that_is_away),
 		TEST(test_a_server_that_is_silent),

@@ -362,6 +362,44 @@ static void what_nobody_understands(void **state)
 	assert_in_range(strlen(look(sc, HOUR).message), 200, 300);
 }
 
+/* What the scheduler says has to do. */
+static void nodes_that_nobody_may_look_at(void **state)
+{
+	struct scene *sc = *state;
+	sc->in.nodes_unknown = true;
+	struct pod *p = pod(sc, -1, NO_ROOM);
+	is(look(sc, 0), REASON_STOCK_OUT, false, 3);
+	is(look(sc, 3), REASON_STOCK_OUT, true, NEVER);
+	says(look(sc, 3), "the scheduler says: Insufficient " GPU);
+	/* Its own that still end there. */
+	leaving(sc, 20);
+	is(look(sc, 3), REASON_RELEASING, false, 51);
+	sc->in.n_leaving = 0;
+	sc->in.older_bound = 1;
+	is(look(sc, 3), REASON_OWN_FLEET, false, NEVER);
+	sc->in.older_bound = 0;
+	/* One has just gone. */
+	sc->in.freed = at(2);
+	is(look(sc, 3), REASON_SETTLING, false, 15);
+	sc->in.freed = (struct wall){0};
+	/* Another type, or a taint: the words do not tell. */
+	p->scheduled_message = NO_MATCH;
+	is(look(sc, 3), REASON_NO_NODES, true, NEVER);
+	p->scheduled_message = TAINTED_136;
+	is(look(sc, 3), REASON_NO_NODES, true, NEVER);
+	says(look(sc, 3), "the scheduler says: node(s) had untolerated taint(s), node(s) didn't match Pod's node "
+	                  "affinity/selector");
+	p->scheduled_message = CORDONED;
+	is(look(sc, 3), REASON_NO_NODES, true, NEVER);
+	/* What no node mends. */
+	p->scheduled_message = "0/11 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+	is(look(sc, 3), REASON_CONFIG, false, NEVER);
+	/* Where something adds nodes the window decides. */
+	sc->in.provides_nodes = true;
+	p->scheduled_message = NO_ROOM;
+	is(look(sc, HOUR), REASON_STOCK_OUT, false, NEVER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,6 +418,7 @@ int main(void)
 		STORY(stock_out),
 		STORY(the_newest_words_count),
 		STORY(what_nobody_understands),
+		STORY(nodes_that_nobody_may_look_at),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
