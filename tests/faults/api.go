@@ -183,7 +183,7 @@ func (a *api) watch(ctx context.Context, path string, fn func(watchEvent)) error
 		return &statusError{rs.StatusCode, path}
 	}
 	lines := bufio.NewReader(rs.Body)
-	for {
+	for seen := false; ; seen = true {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
 			return err
@@ -191,6 +191,10 @@ func (a *api) watch(ctx context.Context, path string, fn func(watchEvent)) error
 		var e watchEvent
 		if err := json.Unmarshal(line, &e); err != nil {
 			return err
+		}
+		if e.Type == "ERROR" && !seen && at(e.Object, "code") == float64(504) { // a busy server's cache is behind
+			time.Sleep(100 * time.Millisecond)
+			return a.watch(ctx, path, fn)
 		}
 		if e.Type == "ERROR" {
 			return fmt.Errorf("%s: %v", path, e.Object)
