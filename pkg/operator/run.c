@@ -138,10 +138,10 @@ static void on_again(void *arg)
 }
 
 /* A status that follows other writes remembers what these were for, and with them the evidence may be gone: a strike would be
- * forgotten. Its version is a precondition, so it does no harm to send it again. */
+ * forgotten. Its version is a precondition, so it does no harm to send it again, whatever became of it. */
 static bool send_again(struct run *r, const struct write *w, const struct err *err)
 {
-	bool passing = err->http_status == 429 || err->http_status == 0;
+	bool passing = err->http_status == 429 || err->http_status >= 500 || err->http_status == 0;
 	int64_t delay_ms = err->retry_after_ms > 0 ? err->retry_after_ms : STATUS_AGAIN_MS;
 
 	if (!w->is_status || r->next == 0 || !passing || delay_ms > PLAN_LASTS_MS || r->tries >= STATUS_TRIES)
@@ -261,6 +261,8 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 		}
 		break;
 	case KUBE_UNKNOWN:
+		if (send_again(r, w, err))
+			return;
 		LOG_WARN("outcome of a write is unknown, looking", LOG_STR("endpoint", r->w->key),
 		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name), LOG_ERR(err));
 		expect_verify(r->w, w->kind, w->name);

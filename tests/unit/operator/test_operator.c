@@ -837,29 +837,36 @@ static void test_a_server_that_is_not_ready(void **state)
 }
 
 /* By then the instances that waited are gone, and with them the evidence. */
-static void test_a_strike_whose_status_is_refused(void **state)
+static void check_strike(struct fixture *f, const char *status, const char *reason, const char *trace)
 {
-	struct fixture *f = *state;
+	CLEANUP_FREE char *again = xasprintf("%s, status", trace);
 	start(f);
 	expect(f, created);
 	put_serving(f, "a", "p5");
 	expect(f, "status");
-	f->api.faults[0] = (struct api_fault){.method = "PATCH",
-	                                      .kind = KIND_ENDPOINT,
-	                                      .status = "429 Too Many Requests",
-	                                      .reason = "TooManyRequests",
-	                                      .retry_after_s = 1};
+	f->api.faults[0] = (struct api_fault){
+		.method = "PATCH", .kind = KIND_ENDPOINT, .status = status, .reason = reason, .retry_after_s = 1};
 	put_refused(f, "b", "p5");
 	put_refused(f, "c", "p5");
-	run_for(f, PATIENCE_MS, "g6 0->2, p5 3->1!429");
+	run_for(f, PATIENCE_MS, trace);
 	api_remove(&f->api, KIND_POD, "b");
 	api_remove(&f->api, KIND_POD, "c");
-	expect(f, "g6 0->2, p5 3->1!429, status");
+	expect(f, again);
 	assert_int_equal(json_integer_value(json_at(json_array_get(json_at(api_get(&f->api, KIND_ENDPOINT, "llm"),
 	                                                                   "status", "instancePools", NULL),
 	                                                           0),
 	                                            "strikes", NULL)),
 	                 1);
+}
+
+static void test_a_strike_whose_status_is_refused(void **state)
+{
+	check_strike(*state, "429 Too Many Requests", "TooManyRequests", "g6 0->2, p5 3->1!429");
+}
+
+static void test_a_strike_whose_status_may_be_lost(void **state)
+{
+	check_strike(*state, "503 Service Unavailable", "ServiceUnavailable", "g6 0->2, p5 3->1!503");
 }
 
 /* Deleted and made again: what is left of the old one is neither ours nor foreign, it is about to go. */
@@ -1250,6 +1257,7 @@ int main(void)
 		TEST(test_no_right_to_create_pods),
 		TEST(test_a_server_that_is_not_ready),
 		TEST(test_a_strike_whose_status_is_refused),
+		TEST(test_a_strike_whose_status_may_be_lost),
 		TEST(test_an_endpoint_that_is_made_again),
 		TEST(test_an_endpoint_that_goes_in_mid_run),
 		TEST(test_an_instance_count_that_is_not_set),
