@@ -240,6 +240,8 @@ bool controller_ready(const struct controller *op, struct err *err)
 		return false;
 	}
 	if (!op->started)
-		err_set(err, ERR_NOT_FOUND, "waiting to hear of node autoscalers");
-	return op->started;
+		return err_set(err, ERR_NOT_FOUND, "waiting to hear of node autoscalers") == 0;
+	if (op->old_schema)
+		return err_set(err, ERR_INVALID, "%s", TROUBLE_SCHEMA) == 0;
+	return true;
 }

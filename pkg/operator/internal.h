@@ -143,6 +143,7 @@ struct controller {
 	bool autoscaler_found;
 	size_t nodes_unheard;  /* whose Ready is Unknown */
 	bool hears_no_node;    /* nodestate_none_is_heard() */
+	bool old_schema;       /* the last status was refused for want of a field in the CRD */
 	bool started;          /* all watches are complete, autoscalers were looked for, planning has begun */
 	bool leads;            /* see controller_lead() */
 	unsigned runs;         /* works with a run */

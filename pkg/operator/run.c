@@ -58,6 +58,15 @@ static void emit_events(struct run *r)
 	r->n_events = 0;
 }
 
+/* Of a status: why it was refused; NULL: it was written. */
+static void look_at_schema(struct run *r, const struct err *err)
+{
+	struct controller *op = r->w->op;
+
+	op->old_schema = err != NULL;
+	trouble_schema(op->trouble, err, loop_now(op->loop));
+}
+
 static void written(struct run *r, const struct write *w, const struct kube_reply *reply)
 {
 	if (w->is_delete)
@@ -73,8 +82,10 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 		refusal_clear(r->w, w->kind, w->name);
 	if (w->is_restore)
 		restored_put(r->w, w->name);
-	if (w->is_status)
+	if (w->is_status) {
 		r->w->progress_at = (struct mono){0};
+		look_at_schema(r, NULL);
+	}
 }
 
 /* 409 on a create: our own object that the watch has not shown yet, or somebody else's. */
@@ -261,6 +272,11 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 		}
 		break;
 	case KUBE_UNKNOWN:
+		if (w->is_status && trouble_is_schema(err)) {
+			look_at_schema(r, err);
+			end_failed(r, w, err);
+			return;
+		}
 		if (send_again(r, w, err))
 			return;
 		LOG_WARN("outcome of a write is unknown, looking", LOG_STR("endpoint", r->w->key),

@@ -13,6 +13,7 @@
 #define PASSING_MS (2 * MS_PER_S)
 #define MAX_FIELDS 4
 #define SOURCE_WRITES "writes"
+#define SOURCE_SCHEMA "schema"
 #define SOURCE_EVENTS "our events" /* "events" is a watch */
 
 struct cause {
@@ -256,4 +257,23 @@ void trouble_event(struct trouble *t, const struct err *err, struct mono now)
 		return;
 	trouble_hint(NULL, err, hint);
 	tell(LOG_LEVEL_WARN, "Events are lost", &LOG_ERR(err), 1, 0, hint);
+}
+
+/* The words of server-side apply, which the API server sends as an error of its own. */
+bool trouble_is_schema(const struct err *err)
+{
+	return err->http_status == 500 && strstr(err->message, "field not declared in schema") != NULL;
+}
+
+void trouble_schema(struct trouble *t, const struct err *err, struct mono now)
+{
+	/* One cause, whichever endpoint and field it names. */
+	struct err cause = ERR_INIT;
+	int64_t lasted_ms;
+
+	err_set(&cause, ERR_INVALID, "%s", TROUBLE_SCHEMA);
+	if (!err && trouble_end(t, SOURCE_SCHEMA, now, &lasted_ms))
+		tell(LOG_LEVEL_INFO, "statuses are written again", NULL, 0, lasted_ms, "");
+	else if (err && trouble_note(t, SOURCE_SCHEMA, &cause, now, &lasted_ms))
+		tell(LOG_LEVEL_WARN, "statuses cannot be written", &LOG_ERR(err), 1, lasted_ms, TROUBLE_SCHEMA);
 }

@@ -19,8 +19,14 @@ void trouble_watch_over(struct trouble *t, const struct kube_resource *r, const 
 void trouble_write(struct trouble *t, const char *endpoint, const struct kube_resource *r, const char *name,
                    const struct err *err, struct mono now);
 void trouble_event(struct trouble *t, const struct err *err, struct mono now);
+/* A status was refused because the server does not know all its fields (trouble_is_schema()); NULL: one was written. */
+#define TROUBLE_SCHEMA \
+	"the CustomResourceDefinitions are older than the operator: kubectl apply --server-side -f crds/"
+void trouble_schema(struct trouble *t, const struct err *err, struct mono now);
 
 /* The parts that decide, for tests. */
+
+bool trouble_is_schema(const struct err *err);
 
 /* "" is the server: what it does to one request it does to all. Else one resource. */
 const char *trouble_source(const struct kube_resource *r, const struct err *err);

@@ -310,7 +310,7 @@ lacks() {
 	sleep 12
 	forward_stop
 	complains 10 2 "$refused"
-	[[ $(operator_get /readyz) == ok ]]
+	wait_for 10 "/readyz to say so" not_ready ": connection refused"
 	forward_start
 	wait_for 20 "the second recovery" log_count_is 2 '.msg == "the API server answers again"'
 	k scale ipe llm --replicas 0 >/dev/null

@@ -67,7 +67,7 @@ in_other() {
 	operator_launch --namespace "$NS,$OTHER" --watch-nodes=false
 	sleep 10
 	logged '.msg == "watch failed and is tried again" and .resource == "pods" and .namespace == "'"$OTHER"'"'
-	[[ $(log_count '.namespace == "'"$NS"'"') == 0 ]]
+	[[ $(log_count '.level == "warn" and .namespace == "'"$NS"'"') == 0 ]]
 	kubectl create rolebinding narrow -n "$OTHER" --role=narrow --serviceaccount="$NS:narrow" >/dev/null
 	wait_for 40 "the operator to be ready" operator_get /readyz
 	logged '.msg == "watch goes on" and .resource == "pods" and .namespace == "'"$OTHER"'"'

@@ -31,7 +31,7 @@ delete_crds() {
 }
 
 apply_crds() {
-	(cd "$E2E_ROOT" && kubectl apply --server-side -f crds/ >/dev/null)
+	(cd "$E2E_ROOT" && kubectl apply --server-side --force-conflicts -f crds/ >/dev/null)
 	wait_for 20 "the CRDs to be served" kubectl get ipe,models -A
 }
 
@@ -55,13 +55,35 @@ apply_crds() {
 	sleep 12
 	delete_crds
 	complains 10 4 "$(missing_crd instancepoolendpoints)" "$(missing_crd models)"
-	[[ $(operator_get /readyz) == ok ]]
+	wait_for 10 "/readyz to say so" not_ready 'kubectl apply -f crds/'
 	apply_crds
 	apply_model llm
 	two_pools llm 1
 	# What is left of the other endpoint of that name goes first.
 	settles 90 llm 1 0
 	complains 0 4
+}
+
+@test "CRDs of an older version, which refuse statuses: one line that says so, and /readyz; applied anew, it goes on" {
+	EXPECTED_LOG='field not declared in schema'
+	AT_END=(apply_crds)
+	nodes "$P5" 2
+	kubectl get crd instancepoolendpoints.inference.instancepool.dev -o json |
+		jq 'del(.spec.versions[].schema.openAPIV3Schema.properties.status.properties.instancePools.items.properties.since)
+			| del(.metadata.managedFields)' | kubectl replace -f - >/dev/null
+	operator_start
+	apply_model llm
+	two_pools llm 1
+	two_pools other 1
+	complains 12 1 '.msg == "statuses cannot be written" and (.hint | test("older than the operator: kubectl apply --server-side -f crds/$"))'
+	not_ready 'the CustomResourceDefinitions are older than the operator'
+	[[ $(k get pods -o name | wc -l) == 2 ]]
+	(cd "$E2E_ROOT" && kubectl apply --server-side --force-conflicts -f crds/ >/dev/null)
+	settles 30 llm 1 0
+	settles 30 other 1 0
+	wait_for 20 "the operator to be ready" operator_get /readyz
+	logged '.msg == "statuses are written again"'
+	complains 0 1
 }
 
 @test "the API server is killed and comes back: one line, and all goes on" {
@@ -77,7 +99,7 @@ apply_crds() {
 	kill -9 "$pid"
 	# Not one for each watch, whatever the server says while it starts.
 	complains 10 1 '.msg == "requests to the API server fail and are tried again" and (.error | test("connection refused$"))'
-	[[ $(operator_get /readyz) == ok ]]
+	wait_for 10 "/readyz to say so" not_ready ': connection refused'
 	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" up 3>&-
 	wait_for 20 "the recovery" logged '.msg == "the API server answers again"'
 	k scale ipe llm --replicas 2 >/dev/null

@@ -171,6 +171,19 @@ static void hints(void **state)
 	assert_string_equal(hint, "");
 }
 
+static void an_older_schema(void **state)
+{
+	(void)state;
+	struct err err = {.code = ERR_HTTP, .http_status = 500};
+	assert_false(trouble_is_schema(&err));
+	str_copy(err.message, sizeof(err.message),
+	         "failed to create typed patch object (ns/llm; inference.instancepool.dev/v1alpha1, "
+	         "Kind=InstancePoolEndpoint): .status.since: field not declared in schema");
+	assert_true(trouble_is_schema(&err));
+	err.http_status = 422;
+	assert_false(trouble_is_schema(&err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +194,7 @@ int main(void)
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(sources),
 		cmocka_unit_test(hints),
+		cmocka_unit_test(an_older_schema),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
