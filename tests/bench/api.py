@@ -194,7 +194,8 @@ class Audit:
             data = f.read()
         data = data[:data.rfind(b"\n") + 1]
         self.offset += len(data)
-        return [json.loads(line) for line in data.splitlines() if self.mark in line]
+        entries = (json.loads(line) for line in data.splitlines() if self.mark in line)
+        return [entry for entry in entries if entry["verb"] in ("create", "update", "patch", "delete")]
 
 
 def what(entry):

@@ -391,5 +391,6 @@ need_audit_log() {
 writes() {
 	grep -F "\"namespace\":\"$NS\"" "$E2E_AUDIT_LOG" | jq -c "
 		select(.user.username == \"system:serviceaccount:instancepool-system:instancepool-operator\")
+		| select(.verb | IN(\"create\", \"update\", \"patch\", \"delete\"))
 		| select(${1:-true}) | {at: .requestReceivedTimestamp, verb, uri: .requestURI, code: .responseStatus.code}"
 }
