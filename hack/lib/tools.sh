@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the programs of the test cluster from their Go modules, once, into
-# the cache. hack/tools/<tool>/go.mod pins the version of each.
+# Builds the programs of the test cluster, and those that check the chart, from
+# their Go modules, once, into the cache. hack/tools/<tool>/go.mod pins the version of each.
 #
 # As a library: tools_ensure TOOL...; tools_binary TOOL PROGRAM prints a path.
 # As a program: hack/lib/tools.sh [TOOL...] builds and prints the folders.
@@ -9,13 +9,16 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-TOOLS=(etcd kwok kubernetes)
+TOOLS=(etcd kwok kubernetes helm kubeconform kube-score)
 
 tools_module() {
 	case $1 in
 	kubernetes) echo k8s.io/kubernetes ;;
 	etcd) echo go.etcd.io/etcd/server/v3 ;;
 	kwok) echo sigs.k8s.io/kwok ;;
+	helm) echo helm.sh/helm/v4 ;;
+	kubeconform) echo github.com/yannh/kubeconform ;;
+	kube-score) echo github.com/zegl/kube-score ;;
 	*) die "unknown tool: $1 (known: ${TOOLS[*]})" ;;
 	esac
 }

@@ -1,0 +1,221 @@
+"""What the chart renders."""
+
+import json
+import unittest
+
+import yaml
+
+import chart
+from chart import granted, in_release, of_kind, one, rendered
+
+ENDPOINTS = "inference.instancepool.dev"
+LEASE = {"get", "create", "patch"}
+
+
+def operator_pod(objects):
+    return one(objects, "Deployment")["spec"]["template"]["spec"]
+
+
+def arguments(objects):
+    return operator_pod(objects)["containers"][0]["args"]
+
+
+@chart.expanded
+class Objects(unittest.TestCase):
+    @chart.each_values
+    def test_whole(self, values):
+        """Names, namespaces, labels and selectors fit together."""
+        objects = rendered(values)
+        names = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects]
+        self.assertEqual(len(names), len(set(names)), "an object twice")
+        for o in objects:
+            self.assertEqual("namespace" not in o["metadata"], o["kind"] in chart.CLUSTER_SCOPED, o["metadata"]["name"])
+            self.assertEqual(o["metadata"]["labels"]["app.kubernetes.io/instance"], chart.NAME)
+        pod = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        selectors = [one(objects, "Deployment")["spec"]["selector"]["matchLabels"]]
+        selectors += [o["spec"]["selector"] for o in of_kind(objects, "Service")]
+        selectors += [o["spec"]["selector"]["matchLabels"] for o in of_kind(objects, "PodDisruptionBudget", "PodMonitor")]
+        selectors += [o["spec"]["podSelector"]["matchLabels"] for o in of_kind(objects, "NetworkPolicy")]
+        for selector in selectors:
+            self.assertLessEqual(selector.items(), pod.items())
+        for o in of_kind(objects, "ServiceMonitor"):
+            self.assertLessEqual(o["spec"]["selector"]["matchLabels"].items(), one(objects, "Service")["metadata"]["labels"].items())
+        # The pod of `helm test` is none of the operators.
+        test = [o for o in objects if o["kind"] == "Pod"]
+        self.assertEqual(len(test), 1)
+        for selector in selectors:
+            self.assertFalse(selector.items() <= test[0]["metadata"]["labels"].items())
+
+    @chart.each_values
+    def test_bindings(self, values):
+        """Each role is bound, once, to the account of the pods; no wildcards, no Secrets."""
+        objects = rendered(values)
+        roles = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"])
+                 for o in of_kind(objects, "Role", "ClusterRole")}
+        bound = [(o["roleRef"]["kind"], o["metadata"].get("namespace"), o["roleRef"]["name"])
+                 for o in of_kind(objects, "RoleBinding", "ClusterRoleBinding")]
+        self.assertEqual(sorted(map(str, roles)), sorted(map(str, bound)))
+        account = {"kind": "ServiceAccount", "name": operator_pod(objects)["serviceAccountName"],
+                   "namespace": chart.NAMESPACE}
+        for o in of_kind(objects, "RoleBinding", "ClusterRoleBinding"):
+            self.assertEqual(o["subjects"], [account])
+        self.assertEqual(one(objects, "ServiceAccount")["metadata"]["name"], account["name"])
+        self.assertNotIn("*", json.dumps([o["rules"] for o in of_kind(objects, "Role", "ClusterRole")]))
+        for (_, _, resource, _), verbs in granted(objects, "Role", "ClusterRole").items():
+            self.assertNotEqual(resource, "secrets")
+            self.assertTrue({"update", "deletecollection", "escalate", "bind", "impersonate"}.isdisjoint(verbs))
+
+    @chart.each_values
+    def test_pods_are_restricted(self, values):
+        objects = rendered(values)
+        for pod in [operator_pod(objects), one(objects, "Pod")["spec"]]:
+            security = pod["securityContext"]
+            self.assertTrue(security["runAsNonRoot"])
+            self.assertGreater(security["runAsUser"], 10000)
+            self.assertEqual(security["seccompProfile"], {"type": "RuntimeDefault"})
+            self.assertTrue({"hostNetwork", "hostPID", "hostIPC", "volumes"}.isdisjoint(pod))
+            for c in pod["containers"] + pod.get("initContainers", []):
+                self.assertEqual(c["securityContext"], {
+                    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}})
+                self.assertIn("memory", c["resources"]["limits"])
+
+    def test_rights_in_all_namespaces(self):
+        rights = granted(rendered("default"), "ClusterRole")
+        self.assertEqual(rights, {
+            ("", ENDPOINTS, "instancepoolendpoints", ""): {"get", "list", "watch"},
+            ("", ENDPOINTS, "models", ""): {"list", "watch"},
+            ("", ENDPOINTS, "instancepoolendpoints/status", ""): {"patch"},
+            ("", ENDPOINTS, "instancepoolendpoints/scale", ""): {"patch"},
+            ("", "apps", "deployments", ""): {"get", "list", "watch", "create", "patch", "delete"},
+            ("", "", "services", ""): {"get", "list", "watch", "create"},
+            ("", "policy", "poddisruptionbudgets", ""): {"get", "list", "watch", "create"},
+            ("", "", "pods", ""): {"get", "list", "watch", "patch", "create"},
+            ("", "", "nodes", ""): {"list", "watch"},
+            ("", "", "events", ""): {"list", "watch", "create", "patch"},
+        })
+        self.assertEqual(granted(rendered("default"), "Role"), {
+            ("kube-system", "", "configmaps", "cluster-autoscaler-status"): {"get"},
+            (chart.NAMESPACE, "coordination.k8s.io", "leases", ""): LEASE,
+        })
+        self.assertNotIn("--watch-nodes=false", arguments(rendered("default")))
+
+    def test_rights_without_autoscaler(self):
+        objects = rendered("without-autoscaler")
+        self.assertEqual(granted(objects, "ClusterRole")["", "", "events", ""], {"create", "patch"})
+        self.assertNotIn(("", "", "nodes", ""), granted(objects, "ClusterRole"))
+        self.assertEqual(list(granted(objects, "Role")), [(chart.NAMESPACE, "coordination.k8s.io", "leases", "")])
+        self.assertIn("--watch-nodes=false", arguments(objects))
+        self.assertIn("--node-autoscaler=none", arguments(objects))
+
+    def test_rights_in_namespaces(self):
+        objects = rendered("namespaced")
+        everywhere = granted(rendered("default"), "ClusterRole")
+        del everywhere["", "", "nodes", ""]
+        expected = {(ns, *key[1:]): verbs for ns in ("team-a", "team-b") for key, verbs in everywhere.items()}
+        expected[chart.NAMESPACE, "coordination.k8s.io", "leases", ""] = LEASE
+        self.assertEqual(granted(objects, "Role"), expected)
+        self.assertEqual({o["kind"] for o in objects} & chart.CLUSTER_SCOPED, {"CustomResourceDefinition"})
+        self.assertIn("--namespace=team-a,team-b", arguments(objects))
+        self.assertIn("--watch-nodes=false", arguments(objects))
+
+    def test_nothing_is_cluster_scoped_in_namespaces(self):
+        objects = rendered("namespaced-without-crds")
+        self.assertEqual({o["kind"] for o in objects} & chart.CLUSTER_SCOPED, set())
+        self.assertEqual({o["metadata"]["namespace"] for o in objects}, {"team-a", "team-b", chart.NAMESPACE})
+
+    def test_nodes_in_namespaces(self):
+        objects = rendered("namespaced-with-nodes")
+        self.assertEqual(granted(objects, "ClusterRole"), {("", "", "nodes", ""): {"list", "watch"}})
+        self.assertNotIn("--watch-nodes=false", arguments(objects))
+        # Beside a release of the same name in another namespace.
+        other = rendered("namespaced-with-nodes", namespace="other")
+        names = [{(o["kind"], o["metadata"]["name"]) for o in of_kind(os, "ClusterRole", "ClusterRoleBinding")}
+                 for os in (objects, other)]
+        self.assertTrue(names[0].isdisjoint(names[1]))
+
+    def test_rights_are_left_to_others(self):
+        objects = rendered("default", "--set", "rbac.create=false,serviceAccount.create=false,serviceAccount.name=mine")
+        self.assertEqual(of_kind(objects, "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ServiceAccount"), [])
+        self.assertEqual(operator_pod(objects)["serviceAccountName"], "mine")
+
+    def test_crds(self):
+        """Those of crds/, but for labels and the policy."""
+        files = [yaml.safe_load(f.read_text()) for f in sorted((chart.ROOT / "crds").glob("*.yaml"))]
+        self.assertEqual(len(files), 2)
+        for keep in (True, False):
+            crds = of_kind(rendered("default", "--set", f"crds.keep={str(keep).lower()}"), "CustomResourceDefinition")
+            for crd in crds:
+                kept = crd["metadata"].pop("annotations", {}).get("helm.sh/resource-policy")
+                self.assertEqual(kept, "keep" if keep else None)
+                del crd["metadata"]["labels"]
+            self.assertEqual(crds, files)
+        self.assertEqual(of_kind(rendered("default", "--set", "crds.install=false"), "CustomResourceDefinition"), [])
+
+    def test_image(self):
+        def image(*arguments):
+            return operator_pod(rendered("default", *arguments))["containers"][0]["image"]
+        version = (chart.ROOT / "VERSION").read_text().strip()
+        self.assertEqual(image(), f"instancepool-operator:{version}")
+        self.assertEqual(image("--set", "image.tag=v9"), "instancepool-operator:v9")
+        everything = operator_pod(rendered("everything"))
+        self.assertEqual(everything["containers"][0]["image"],
+                         "registry.example:5000/ml/instancepool-operator@sha256:" + 4 * "0123456789abcdef")
+        self.assertEqual(everything["containers"][0]["imagePullPolicy"], "Always")
+
+    def test_values_arrive(self):
+        objects = rendered("everything")
+        pod = operator_pod(objects)
+        self.assertEqual(one(objects, "Deployment")["spec"]["replicas"], 3)
+        for argument in ("--node-autoscaler=external", "--log-level=debug", "--log-format=text", "--leader-elect",
+                         f"--leader-elect-resource-namespace={chart.NAMESPACE}"):
+            self.assertIn(argument, arguments(objects))
+        self.assertEqual(pod["imagePullSecrets"], [{"name": "registry"}])
+        self.assertEqual(pod["nodeSelector"], {"kubernetes.io/os": "linux"})
+        self.assertEqual(pod["tolerations"][0]["key"], "system")
+        self.assertIn("nodeAffinity", pod["affinity"])
+        self.assertEqual(pod["priorityClassName"], "system-cluster-critical")
+        self.assertEqual(pod["terminationGracePeriodSeconds"], 10)
+        self.assertEqual(pod["containers"][0]["resources"]["limits"], {"cpu": 1, "memory": "256Mi"})
+        meta = one(objects, "Deployment")["spec"]["template"]["metadata"]
+        self.assertEqual((meta["labels"]["example.com/team"], meta["annotations"]), ("ml", {"example.com/scrape": "true"}))
+        self.assertEqual(one(objects, "ServiceAccount")["metadata"]["annotations"], {"example.com/team": "ml"})
+        self.assertEqual(one(objects, "PodMonitor")["spec"]["podMetricsEndpoints"], [{"port": "metrics", "interval": "15s"}])
+        self.assertEqual(one(objects, "PodMonitor")["metadata"]["labels"]["release"], "prometheus")
+        monitor = one(rendered("monitors"), "ServiceMonitor")
+        self.assertEqual(monitor["spec"]["endpoints"], [{"port": "metrics", "interval": "1m"}])
+
+    def test_what_is_off_is_not_there(self):
+        kinds = {o["kind"] for o in rendered("default")}
+        self.assertTrue({"PodMonitor", "ServiceMonitor", "NetworkPolicy"}.isdisjoint(kinds))
+        kinds = {o["kind"] for o in rendered(
+            "default", "--set", "podDisruptionBudget.enabled=false,metrics.service.enabled=false")}
+        self.assertTrue({"PodDisruptionBudget", "Service"}.isdisjoint(kinds))
+
+    def test_network_policy(self):
+        spec = one(rendered("network-policy"), "NetworkPolicy")["spec"]
+        self.assertEqual(spec["policyTypes"], ["Ingress", "Egress"])
+        api, dns = spec["egress"]
+        self.assertEqual(api, {"ports": [{"port": 6443}],
+                               "to": [{"ipBlock": {"cidr": c}} for c in ("10.0.0.5/32", "2001:db8::5/128")]})
+        self.assertEqual({p["port"] for p in dns["ports"]}, {53})
+        metrics, probes = spec["ingress"]
+        self.assertEqual((metrics["ports"], probes), ([{"port": "metrics"}], {"ports": [{"port": "probes"}]}))
+        self.assertEqual(len(metrics["from"]), 1)
+
+    def test_pod_of_helm_test(self):
+        """Has the flags, the image and the account of the operators."""
+        for values in ("default", "namespaced", "everything"):
+            objects = rendered(values)
+            test, pod = one(objects, "Pod")["spec"], operator_pod(objects)
+            sidecar = test["initContainers"][0]
+            self.assertEqual(sidecar["restartPolicy"], "Always")
+            self.assertEqual(sidecar["image"], pod["containers"][0]["image"])
+            self.assertEqual(test["serviceAccountName"], pod["serviceAccountName"])
+            here, there = ([a for a in args if "metrics" not in a] for args in (sidecar["args"], arguments(objects)))
+            self.assertEqual(here, there)
+
+    def test_other_release_names(self):
+        names = {o["metadata"]["name"] for o in in_release(rendered("namespaced-without-crds", release="gpu"))}
+        self.assertIn("gpu-instancepool-operator", names)
+        long = rendered("default", release="r" * 53)
+        self.assertLessEqual(max(len(o["metadata"]["name"]) for o in in_release(long)), 63)

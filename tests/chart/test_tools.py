@@ -1,0 +1,82 @@
+"""What helm, kubeconform and kube-score say."""
+
+import pathlib
+import tempfile
+import unittest
+
+import yaml
+
+import chart
+
+BAD_POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: x}
+spec:
+  containers:
+  - name: x
+    image: x:latest
+    %s
+"""
+
+
+@chart.expanded
+class Tools(unittest.TestCase):
+    def passes(self, done):
+        status, output = done
+        self.assertEqual(status, 0, output)
+        return output
+
+    @chart.each_values
+    def test_helm_lint(self, values):
+        self.passes(chart.run("HELM", "lint", "--strict", chart.CHART, "--values", chart.VALUES / f"{values}.yaml",
+                              "--kube-version", chart.os.environ["KUBE_VERSION"]))
+
+    @chart.each_values
+    def test_kubeconform(self, values):
+        self.passes(chart.kubeconform(text=chart.template(values)[1]))
+
+    @chart.each_values
+    def test_kube_score(self, values):
+        output = self.passes(chart.kube_score(text=chart.template(values)[1]))
+        self.assertNotRegex(output, r"(?m)^\[(WARNING|CRITICAL)\]")
+        self.assertRegex(output, r"(?m)^\[OK\]")
+
+    def test_plain_manifests(self):
+        files = [f for folder in ("deploy", "deploy/examples", "crds") for f in (chart.ROOT / folder).glob("*.yaml")]
+        self.assertGreaterEqual(len(files), 7)
+        self.passes(chart.kubeconform(*files))
+        output = self.passes(chart.kube_score(*(chart.ROOT / "deploy").glob("*.yaml")))
+        self.assertNotRegex(output, r"(?m)^\[(WARNING|CRITICAL)\]")
+
+    def test_package(self):
+        """A packed chart has all that the folder has: crds/ is reached by a link."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.passes(chart.run("HELM", "package", chart.CHART, "--destination", folder))
+            packed = next(pathlib.Path(folder).glob("*.tgz"))
+            self.assertEqual(chart.rendered("everything", chart=packed), chart.rendered("everything"))
+
+    def test_the_checks_can_fail(self):
+        for text, words in ((BAD_POD % "nonsense: 1", "additional properties 'nonsense' not allowed"),
+                            (BAD_POD % "ports: [{containerPort: http}]", "containerPort"),
+                            ("apiVersion: v1\nkind: Nonsense\nmetadata: {name: x}", "could not find schema")):
+            status, output = chart.kubeconform(text=text)
+            self.assertNotEqual(status, 0)
+            self.assertIn(words, output)
+        example = (chart.ROOT / "deploy/examples/llm.yaml").read_text()
+        status, output = chart.kubeconform(text=example.replace("instanceCount:", "instanceCounts:"))
+        self.assertNotEqual(status, 0)
+        self.assertIn("instanceCounts", output)
+        status, output = chart.kube_score(text=BAD_POD % "")
+        self.assertNotEqual(status, 0)
+        self.assertIn("[CRITICAL]", output)
+
+    def test_every_exception_is_explained(self):
+        """An ignored check of kube-score has a comment beside it in the template."""
+        for template in (chart.CHART / "templates").rglob("*.yaml"):
+            lines = template.read_text().splitlines()
+            for before, line in zip(lines, lines[1:]):
+                if "kube-score/ignore" in line:
+                    self.assertIn("#", before, template)
+        for o in chart.rendered("default"):
+            self.assertTrue(yaml.safe_dump(o))
