@@ -35,13 +35,13 @@ def strict(schema):
         return [strict(s) for s in schema]
     if not isinstance(schema, dict):
         return schema
-    if schema.get("$ref", "").startswith(PREFIX):
+    if "$ref" in schema:
         return {"$ref": "#/definitions/" + schema["$ref"][len(PREFIX):]}
     kept = {k: strict(v) for k, v in schema.items()
-            if k not in ("description", "default", "example") and not k.startswith("x-kubernetes")}
+            if k not in ("description", "default", "example", "properties") and not k.startswith("x-kubernetes")}
     open_ended = schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-embedded-resource")
-    if isinstance(schema.get("properties"), dict):
-        # Also properties that have the name of a keyword.
+    if "properties" in schema:
+        # Some have the name of a keyword.
         kept["properties"] = {k: strict(v) for k, v in schema["properties"].items()}
         if not open_ended and "additionalProperties" not in schema:
             kept["additionalProperties"] = False
