@@ -25,7 +25,7 @@ PACKAGES=(
 	# lint and analysis
 	clang-format clang-tidy cppcheck shellcheck valgrind
 	# tests and the test cluster
-	bats parallel jq curl openssl procps util-linux python3 python3-h2 python3-yaml nginx libfaketime
+	bats parallel jq curl openssl procps util-linux python3 python3-h2 python3-venv python3-yaml nginx libfaketime
 	git ca-certificates
 )
 

@@ -77,6 +77,11 @@ def kube_score(*files, text=None):
                *(files or ("-",)), text=text)
 
 
+def checkov(*files):
+    arguments = [word for file in files for word in ("--file", file)]
+    return run("CHECKOV", "--config-file", CHART / ".checkov.yaml", *arguments)
+
+
 def each_values(test):
     """Decorates a method test(self, values): one for each file of values/. Needs @expanded at its class."""
     test.each_values = True

@@ -1,8 +1,10 @@
-"""What helm, kubeconform and kube-score say."""
+"""What helm, kubeconform, kube-score and checkov say."""
 
 import pathlib
 import tempfile
 import unittest
+
+import yaml
 
 import chart
 
@@ -47,6 +49,18 @@ class Tools(unittest.TestCase):
         self.assertGreaterEqual(len(files), 7)
         self.passes(chart.kubeconform(*files))
         self.scores_well(chart.kube_score(*(chart.ROOT / "deploy").glob("*.yaml")))
+
+    def test_checkov(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [pathlib.Path(folder) / file.name for file in chart.VALUES.glob("*.yaml")]
+            for file in files:
+                objects = chart.rendered(file.stem)
+                file.write_text(yaml.safe_dump_all(o for o in objects if o["kind"] != "CustomResourceDefinition"))
+            self.passes(chart.checkov(*files, *(chart.ROOT / "deploy").glob("*.yaml")))
+            files[0].write_text(BAD_POD % "securityContext: {privileged: true}")
+            status, output = chart.checkov(files[0])
+            self.assertNotEqual(status, 0)
+            self.assertIn("CKV_K8S_16", output)
 
     def test_package(self):
         """A packed chart has all that the folder has: crds/ is reached by a link."""
