@@ -21,6 +21,11 @@ class Result(unittest.TextTestResult):
         super().addError(test, err)
         self.tell("FAIL", test)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err:
+            self.tell("FAIL", subtest)
+
     def tell(self, verdict, test):
         self.stream.writeln(f"{verdict:4} {test.id().removeprefix('test_').replace('.test_', ': ')}")
 
@@ -30,7 +35,8 @@ def main(parts):
     loader.testNamePatterns = [f"*{part}*" for part in parts] or None
     suite = loader.discover(str(chart.ROOT / "tests/chart"))
     result = unittest.TextTestRunner(stream=sys.stdout, resultclass=Result, verbosity=0).run(suite)
-    failed = len(result.failures) + len(result.errors)
+    # Of a test with parts, each that failed is in the list.
+    failed = len({getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors})
     print(f"{result.testsRun - failed} passed, {failed} failed")
     return 0 if result.testsRun > failed == 0 else 1
 
