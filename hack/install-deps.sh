@@ -27,6 +27,8 @@ PACKAGES=(
 	# tests and the test cluster
 	bats parallel jq curl openssl procps util-linux python3 python3-h2 python3-venv python3-yaml nginx libfaketime
 	git ca-certificates
+	# real nodes in the test cluster
+	runc containernetworking-plugins iptables iproute2
 )
 
 say() {

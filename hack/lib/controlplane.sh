@@ -2,7 +2,7 @@
 # The programs of one cluster and their flags. Everything listens on loopback
 # only. Needs CLUSTER_DIR and the other libraries.
 
-# In the order of start. (A cluster with real nodes would add its kubelets here.)
+# In the order of start.
 COMPONENTS=(etcd kube-apiserver kube-controller-manager kube-scheduler kwok-instant kwok-real-life)
 # shellcheck disable=SC2034 # for hack/cluster
 TOOLS_NEEDED=(etcd kubernetes kwok)
@@ -11,8 +11,17 @@ TOOLS_NEEDED=(etcd kubernetes kwok)
 # make tests that run side by side wait for each other.
 readonly CONTROLLER_QPS=${INSTANCEPOOL_CLUSTER_QPS:-200}
 
+# Pods on real nodes have to reach it, so it is on their bridge then.
+apiserver_host() {
+	if cluster_is_real; then
+		printf '%s\n' "$NETWORK_HOST"
+	else
+		printf '127.0.0.1\n'
+	fi
+}
+
 apiserver_url() {
-	printf 'https://127.0.0.1:%s\n' "$(port_of kube-apiserver)"
+	printf 'https://%s:%s\n' "$(apiserver_host)" "$(port_of kube-apiserver)"
 }
 
 component_kubeconfig() {
@@ -29,8 +38,10 @@ audit_log() {
 
 write_kubeconfigs() {
 	local server user
+	local -a users=(kwok kube-controller-manager kube-scheduler)
+	! cluster_is_real || users+=(kube-proxy)
 	server=$(apiserver_url)
-	for user in kwok kube-controller-manager kube-scheduler; do
+	for user in "${users[@]}"; do
 		pki_kubeconfig "$user" "$server" "$(component_kubeconfig "$user")"
 	done
 	pki_kubeconfig admin "$server" "$(admin_kubeconfig)"
@@ -49,12 +60,25 @@ start_etcd() {
 }
 
 start_kube-apiserver() {
-	# Nothing but this machine reaches a loopback address, so there are no
-	# endpoints to publish for the Service "kubernetes".
+	local host policy=audit-policy
+	local -a flags
+	host=$(apiserver_host)
+	if cluster_is_real; then
+		policy=audit-policy-real
+		flags=(--kubelet-certificate-authority="$(pki_path ca.crt)"
+			--kubelet-client-certificate="$(pki_path kubelet-client.crt)"
+			--kubelet-client-key="$(pki_path kubelet-client.key)"
+			--kubelet-preferred-address-types=InternalIP
+			--enable-admission-plugins=NodeRestriction --enable-aggregator-routing=true)
+	else
+		# Nothing but this machine reaches a loopback address, so there are no
+		# endpoints to publish for the Service "kubernetes".
+		flags=(--endpoint-reconciler-type=none)
+	fi
 	process_start kube-apiserver "$(tools_binary kubernetes kube-apiserver)" \
 		--etcd-servers="http://127.0.0.1:$(port_of etcd)" \
-		--bind-address=127.0.0.1 --secure-port="$(port_of kube-apiserver)" \
-		--advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
+		--bind-address="$host" --secure-port="$(port_of kube-apiserver)" \
+		--advertise-address="$host" "${flags[@]}" \
 		--tls-cert-file="$(pki_path serving.crt)" --tls-private-key-file="$(pki_path serving.key)" \
 		--client-ca-file="$(pki_path ca.crt)" \
 		--authorization-mode=Node,RBAC --allow-privileged \
@@ -62,7 +86,7 @@ start_kube-apiserver() {
 		--service-account-issuer=https://kubernetes.default.svc \
 		--service-account-key-file="$(pki_path service-account.pub)" \
 		--service-account-signing-key-file="$(pki_path service-account.key)" \
-		--audit-policy-file="$HACK_DIR/lib/audit-policy.yaml" \
+		--audit-policy-file="$HACK_DIR/lib/$policy.yaml" \
 		--audit-log-path="$(audit_log)" --audit-log-maxsize=2000 --audit-log-maxbackup=1 \
 		--profiling=false
 }
@@ -116,13 +140,13 @@ etcd_healthy() {
 	curl -fsS --max-time 2 "http://127.0.0.1:$(port_of etcd)/health" >/dev/null 2>&1
 }
 
-# https_ok PORT PATH
+# https_ok PORT PATH [HOST]
 https_ok() {
-	curl -fsS --max-time 2 --cacert "$(pki_path ca.crt)" "https://127.0.0.1:$1$2" >/dev/null 2>&1
+	curl -fsS --max-time 2 --cacert "$(pki_path ca.crt)" "https://${3:-127.0.0.1}:$1$2" >/dev/null 2>&1
 }
 
 apiserver_ready() {
-	https_ok "$(port_of kube-apiserver)" /readyz
+	https_ok "$(port_of kube-apiserver)" /readyz "$(apiserver_host)"
 }
 
 controller_manager_ready() {
@@ -149,12 +173,12 @@ show_log() {
 
 # Succeeds with the test, or as soon as the process is dead.
 ready_or_dead() {
-	! process_alive "$1" || "$2"
+	! process_alive "$1" || "${@:2}"
 }
 
-# await_component NAME TEST: until TEST succeeds; ends the script if the process dies.
+# await_component NAME TEST...: until TEST succeeds; ends the script if the process dies.
 await_component() {
-	if wait_until 90 ready_or_dead "$1" "$2" && process_alive "$1"; then
+	if wait_until 90 ready_or_dead "$@" && process_alive "$1"; then
 		return 0
 	fi
 	show_log "$1"

@@ -4,6 +4,8 @@
 # nodes_use says on which cluster.
 
 NODE_KUBECTL=()
+# The real nodes that may be removed beside the fake ones (realnodes.sh).
+NODE_REAL=()
 
 # nodes_use KUBECTL KUBECONFIG
 nodes_use() {
@@ -118,10 +120,13 @@ node_add() {
 	printf '%s\n' "${names[@]}"
 }
 
-# node_select TYPE COUNT: names of that many fake nodes, highest numbers first;
-# COUNT "all" for every one.
+# node_select TYPE COUNT: names of that many fake nodes, and of NODE_REAL, highest
+# numbers first; COUNT "all" for every one.
 node_select() {
-	node_kubectl get nodes -l "type=kwok,node.kubernetes.io/instance-type=$1" -o name |
+	{
+		node_kubectl get nodes -l "type=kwok,node.kubernetes.io/instance-type=$1" -o name
+		printf 'node/%s\n' "${NODE_REAL[@]}"
+	} |
 		sed -n 's,^node/\(.*\)-\([0-9]*\)$,\2 \1-\2,p' | sort -k1,1nr |
 		awk -v count="$2" 'count == "all" || NR <= count { print $2 }'
 }
@@ -164,12 +169,16 @@ node_no_pods() {
 # node_remove TYPE COUNT: deletes the nodes, then the pods that were on them
 # (the pod garbage collector would do that a minute later). Prints the names.
 node_remove() {
+	local name
 	local -a names
 	mapfile -t names < <(node_select "$1" "$2")
 	((${#names[@]})) || return 0
 	if [[ $2 != all ]] && ((${#names[@]} < $2)); then
 		say "only ${#names[@]} nodes of $1"
 	fi
+	for name in "${names[@]}"; do
+		[[ " ${NODE_REAL[*]} " != *" $name "* ]] || real_forget "$name"
+	done
 	printf '%s\n' "${names[@]}" | in_batches 5 nodes_delete
 	wait_until 30 node_no_pods "${names[@]}" || die "pods stay on ${names[*]} (finalizers?)"
 	printf '%s\n' "${names[@]}"

@@ -42,11 +42,15 @@ pki_fill() {
 	pki_new_ca "$dir"
 	pki_new_certificate "$dir" serving "/CN=instancepool-$CLUSTER_NAME-serving" \
 		extendedKeyUsage=serverAuth \
-		"subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
+		"subjectAltName=IP:127.0.0.1,IP:10.96.0.1,IP:10.99.0.1,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
 	pki_new_client "$dir" admin /O=system:masters/CN=admin
 	pki_new_client "$dir" kwok /O=system:masters/CN=kwok
 	pki_new_client "$dir" kube-controller-manager /CN=system:kube-controller-manager
 	pki_new_client "$dir" kube-scheduler /CN=system:kube-scheduler
+	if cluster_is_real; then
+		pki_new_client "$dir" kube-proxy /CN=system:kube-proxy
+		pki_new_client "$dir" kubelet-client /O=system:masters/CN=kube-apiserver-kubelet-client
+	fi
 	pki_new_key "$dir/service-account.key"
 	openssl pkey -in "$dir/service-account.key" -pubout -out "$dir/service-account.pub"
 }

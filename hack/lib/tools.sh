@@ -9,11 +9,13 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-TOOLS=(etcd kwok kubernetes helm kubeconform kube-score)
+TOOLS=(etcd kwok kubernetes kubelet containerd coredns helm kubeconform kube-score)
 
 tools_module() {
 	case $1 in
-	kubernetes) echo k8s.io/kubernetes ;;
+	kubernetes | kubelet) echo k8s.io/kubernetes ;;
+	containerd) echo github.com/containerd/containerd/v2 ;;
+	coredns) echo github.com/coredns/coredns ;;
 	etcd) echo go.etcd.io/etcd/server/v3 ;;
 	kwok) echo sigs.k8s.io/kwok ;;
 	helm) echo helm.sh/helm/v4 ;;
@@ -26,6 +28,8 @@ tools_module() {
 tools_programs() {
 	case $1 in
 	kubernetes) echo kube-apiserver kube-controller-manager kube-scheduler kubectl ;;
+	kubelet) echo kubelet kube-proxy ;;
+	containerd) echo containerd containerd-shim-runc-v2 ctr ;;
 	*) echo "$1" ;;
 	esac
 }
@@ -33,14 +37,23 @@ tools_programs() {
 tools_minutes() {
 	case $1 in
 	kubernetes) echo "about 6 minutes on 2 cores" ;;
+	coredns) echo "about 2 minutes" ;;
 	*) echo "about a minute" ;;
+	esac
+}
+
+# The folder of its go.mod. The kubelet comes from the module of the control plane, but only some clusters need it.
+tools_source() {
+	case $1 in
+	kubelet) echo "$HACK_DIR/tools/kubernetes" ;;
+	*) echo "$HACK_DIR/tools/$1" ;;
 	esac
 }
 
 tools_version() {
 	local module
 	module=$(tools_module "$1")
-	awk -v module="$module" '$1 == module { print $2; exit }' "$HACK_DIR/tools/$1/go.mod"
+	awk -v module="$module" '$1 == module { print $2; exit }' "$(tools_source "$1")/go.mod"
 }
 
 # The folder with the programs of a tool, whether built or not.
@@ -63,7 +76,7 @@ tools_ldflags() {
 tools_packages() {
 	local tool=$1 module program
 	module=$(tools_module "$tool")
-	if [[ $tool == etcd ]]; then
+	if [[ $tool == etcd || $tool == coredns ]]; then
 		# its program is the root of the module
 		printf '%s\n' "$module"
 		return
@@ -75,15 +88,16 @@ tools_packages() {
 
 # tools_compile TOOL FOLDER: becomes the compiler, so run it in a subshell.
 tools_compile() {
-	local tool=$1 out=$2 ldflags="-s -w"
+	local tool=$1 out=$2 ldflags="-s -w" tags=
 	local -a packages
 	mapfile -t packages < <(tools_packages "$tool")
-	if [[ $tool == kubernetes ]]; then
-		ldflags=$(tools_ldflags "$(tools_version "$tool")")
-	fi
-	cd "$HACK_DIR/tools/$tool"
+	case $tool in
+	kubernetes | kubelet) ldflags=$(tools_ldflags "$(tools_version "$tool")") ;;
+	containerd) tags=no_btrfs,no_aufs,no_zfs,no_devmapper ;;
+	esac
+	cd "$(tools_source "$tool")"
 	exec env -u GOFLAGS CGO_ENABLED=0 GOWORK=off \
-		go build -trimpath -mod=readonly -ldflags "$ldflags" -o "$out/" "${packages[@]}"
+		go build -trimpath -mod=readonly -tags "$tags" -ldflags "$ldflags" -o "$out/" "${packages[@]}"
 }
 
 # Waits for a build in the background and says every half minute that it goes on.
