@@ -37,7 +37,6 @@ tools_programs() {
 tools_minutes() {
 	case $1 in
 	kubernetes) echo "about 6 minutes on 2 cores" ;;
-	coredns) echo "about 2 minutes" ;;
 	*) echo "about a minute" ;;
 	esac
 }
@@ -53,7 +52,7 @@ tools_source() {
 tools_version() {
 	local module
 	module=$(tools_module "$1")
-	awk -v module="$module" '$1 == module { print $2; exit }' "$(tools_source "$1")/go.mod"
+	awk -v module="$module" '{ sub(/^require /, "") } $1 == module { print $2; exit }' "$(tools_source "$1")/go.mod"
 }
 
 # The folder with the programs of a tool, whether built or not.
@@ -76,11 +75,18 @@ tools_ldflags() {
 tools_packages() {
 	local tool=$1 module program
 	module=$(tools_module "$tool")
-	if [[ $tool == etcd || $tool == coredns ]]; then
+	case $tool in
+	etcd)
 		# its program is the root of the module
 		printf '%s\n' "$module"
 		return
-	fi
+		;;
+	coredns)
+		# a program of ours, around the module
+		echo .
+		return
+		;;
+	esac
 	for program in $(tools_programs "$tool"); do
 		printf '%s/cmd/%s\n' "$module" "$program"
 	done

@@ -2,15 +2,21 @@
 # What a cluster needs before scenarios run on it. For setup_suite.bash, and for files with a cluster of their own.
 
 # cluster_prepare FOLDER: for the cluster of KUBECONFIG: the CRDs and the operator's ServiceAccount, and a proxy to the API
-# server, so that looking costs a curl and not a kubectl. Its socket and pid, and the account's kubeconfig, go into FOLDER.
+# server. The account's kubeconfig goes into FOLDER, too.
 cluster_prepare() {
-	export E2E_SOCKET=$1/api.sock E2E_ACCOUNT_KUBECONFIG=$1/operator.kubeconfig KUBECACHEDIR=$1/kubectl
-	local tries
+	export E2E_ACCOUNT_KUBECONFIG=$1/operator.kubeconfig KUBECACHEDIR=$1/kubectl
 	# shellcheck source=hack/lib/install.sh
 	source "$E2E_ROOT/hack/lib/install.sh"
 	(cd "$E2E_ROOT" && install_objects)
 	account_kubeconfig instancepool-system instancepool-operator >"$E2E_ACCOUNT_KUBECONFIG"
+	cluster_proxy "$1"
+}
 
+# cluster_proxy FOLDER: a proxy to the API server, so that looking costs a curl and not a kubectl. Its socket and pid go
+# into FOLDER.
+cluster_proxy() {
+	export E2E_SOCKET=$1/api.sock
+	local tries
 	kubectl proxy --unix-socket="$E2E_SOCKET" >"$1/proxy.log" 2>&1 3>&- &
 	echo $! >"$1/proxy.pid"
 	for ((tries = 0; tries < 50; tries++)); do
