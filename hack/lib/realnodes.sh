@@ -150,7 +150,7 @@ real_kubelet_config() {
 		registerWithTaints: $taints
 		cgroupDriver: cgroupfs
 		cgroupRoot: /$5/pods
-		cgroupsPerQOS: false
+		cgroupsPerQOS: true
 		enforceNodeAllocatable: []
 		failCgroupV1: false
 		failSwapOn: false

@@ -69,13 +69,15 @@ server_and_client() {
 @test "a node that is removed takes its pods with it, and leaves nothing on this machine" {
 	need_cluster
 	node=$(real_nodes "$P5" 1 1)
-	GPUS=1 tiny first "$(on_type "$P5")" serve 8080 600
+	GPUS=1 tiny first "$(on_type "$P5")" serve 8080 "600$BASHPID"
 	becomes_ready 20 first
+	pgrep -f "tiny serve 8080 600$BASHPID"
 	[[ $(remove_real_nodes "$P5") == "$node" ]]
 	fails kubectl get node "$node"
 	pod_is_gone first
 	[[ -z $(find /sys/fs/cgroup -maxdepth 3 -name "$node") ]]
 	fails pgrep -f -- "--hostname-override $node"
+	fails pgrep -f "tiny serve 8080 600$BASHPID"
 }
 
 @test "up repairs a node of which a part died, and its pods go on" {
