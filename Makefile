@@ -1,5 +1,5 @@
-# make build | test | unit | corpus | sim | e2e | faults | generated | lint | fmt | fuzz | demo | bench | soak | availability |
-# planted | examples | deps | install | clean
+# make build | test | unit | corpus | sim | e2e | e2e-real | faults | generated | lint | fmt | fuzz | demo | bench | soak |
+# availability | planted | examples | deps | install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -164,6 +164,11 @@ test: deps
 .PHONY: e2e
 e2e: deps
 	@hack/e2e
+
+# The scenarios on real kubelets: on a cluster of its own, as root, or KUBECONFIG's.
+.PHONY: e2e-real
+e2e-real: deps
+	@hack/e2e-real
 
 # A sample of the runs in which one call or event goes wrong; hack/faults --help for more. FAULTS_SEED repeats one.
 .PHONY: faults

@@ -117,15 +117,19 @@ start_kube-scheduler() {
 	start_controller kube-scheduler
 }
 
-# start_kwok BEHAVIOUR VALUE CIDR: manages the nodes with kwok.x-k8s.io/node=VALUE
-# and gives their pods addresses out of CIDR.
+# kwok_flags KUBECONFIG BEHAVIOUR VALUE CIDR: prints the flags, one a line, with which kwok manages the nodes with
+# kwok.x-k8s.io/node=VALUE and gives their pods addresses out of CIDR.
+kwok_flags() {
+	printf -- '--%s\n' "kubeconfig=$1" "manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=$3" \
+		"config=$HACK_DIR/kwok/common.yaml" "config=$HACK_DIR/kwok/$2.yaml" \
+		"cidr=$4" node-ip=10.200.0.1 node-port=0 node-lease-duration-seconds=40
+}
+
+# start_kwok BEHAVIOUR VALUE CIDR
 start_kwok() {
-	process_start "kwok-$1" env KWOK_WORKDIR="$CLUSTER_DIR/conf" "$(tools_binary kwok kwok)" \
-		--kubeconfig="$(component_kubeconfig kwok)" \
-		--manage-nodes-with-annotation-selector="kwok.x-k8s.io/node=$2" \
-		--config="$HACK_DIR/kwok/common.yaml" --config="$HACK_DIR/kwok/$1.yaml" \
-		--cidr="$3" --node-ip=10.200.0.1 --node-port=0 \
-		--node-lease-duration-seconds=40
+	local -a flags
+	mapfile -t flags < <(kwok_flags "$(component_kubeconfig kwok)" "$@")
+	process_start "kwok-$1" env KWOK_WORKDIR="$CLUSTER_DIR/conf" "$(tools_binary kwok kwok)" "${flags[@]}"
 }
 
 start_kwok-instant() {

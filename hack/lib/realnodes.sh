@@ -267,9 +267,9 @@ real_load() {
 real_make_images() {
 	local conf=$CLUSTER_DIR/conf
 	[[ ! -f $conf/coredns.tar ]] || return 0
-	image_compile "$HACK_DIR/images/pause.c" "$conf/pause"
-	image_of_program "$REAL_PAUSE" "$conf/pause" "$conf/pause.tar"
-	image_of_program "$REAL_COREDNS" "$(tools_binary coredns coredns)" "$conf/coredns.tar"
+	oci_compile "$HACK_DIR/lib/pause.c" "$conf/pause"
+	oci_of_program "$REAL_PAUSE" "$conf/pause" "$conf/pause.tar"
+	oci_of_program "$REAL_COREDNS" "$(tools_binary coredns coredns)" "$conf/coredns.tar"
 }
 
 # real_prepare NAME: all of a node that does not need the API server. Only what is missing is done.
