@@ -19,11 +19,15 @@ network_owner() {
 	sed -n 's/^instancepool cluster //p' "/sys/class/net/$NETWORK_BRIDGE/ifalias" 2>/dev/null || true
 }
 
-network_ensure() {
+# Ends the script if another cluster has the bridge.
+network_require() {
 	local owner
 	owner=$(network_owner)
 	[[ -z $owner || $owner == "$CLUSTER_NAME" ]] ||
 		die "the cluster $owner has real nodes, and only one at a time can: hack/cluster --name $owner down"
+}
+
+network_ensure() {
 	# an address of its own, or it would change with the first node
 	[[ -d /sys/class/net/$NETWORK_BRIDGE ]] ||
 		ip link add "$NETWORK_BRIDGE" address 02:10:99:00:00:01 type bridge

@@ -305,7 +305,7 @@ real_give_gpus() {
 		{"nvidia.com/gpu": $gpus} as $room | {status: {capacity: $room, allocatable: $room}}')" >/dev/null 2>&1
 }
 
-# real_each FUNCTION NAME...: side by side; ends the script if one fails.
+# real_each FUNCTION NAME...: side by side; fails if one does, which has said why.
 real_each() {
 	local function=$1 name pid failed=0
 	local -a pids=()
@@ -317,7 +317,7 @@ real_each() {
 	for pid in "${pids[@]}"; do
 		wait "$pid" || failed=1
 	done
-	((failed == 0)) || exit 1
+	((failed == 0))
 }
 
 # This machine reaches Services by the oldest node.
@@ -336,11 +336,11 @@ real_route_services() {
 # real_halt NAME: as a power cut.
 real_halt() {
 	local part
+	for part in "${REAL_PARTS[@]}"; do
+		process_stop "$1.$part"
+	done
 	cgroup_remove "$(real_cgroup "$1")"
 	network_detach "$NUMBER"
-	for part in "${REAL_PARTS[@]}"; do
-		rm -f "$(process_file "$1.$part")"
-	done
 }
 
 # real_forget NAME: nothing of it is left but its Node object.
@@ -354,7 +354,7 @@ real_forget() {
 
 # real_add TYPE PREFIX COUNT GPUS LABELS PODS: prints the new names.
 real_add() {
-	local number
+	local number name
 	local -a names=()
 	while read -r number; do
 		if ((${#names[@]} < $3)) && [[ ! -f $(real_dir "$2-$number")/node ]]; then
@@ -363,8 +363,13 @@ real_add() {
 		fi
 	done < <(node_free_numbers "$2" $(($3 + $(real_nodes | wc -l))))
 	((${#names[@]})) || return 0
-	real_each real_prepare "${names[@]}"
-	real_each real_join "${names[@]}"
+	if ! real_each real_prepare "${names[@]}" || ! real_each real_join "${names[@]}"; then
+		for name in "${names[@]}"; do
+			real_forget "$name"
+			nodes_delete "$name"
+		done
+		die "no node was added"
+	fi
 	real_route_services
 	printf '%s\n' "${names[@]}"
 }
@@ -379,12 +384,15 @@ real_processes() {
 	done
 }
 
-# Prints those that do not run.
+# Prints those that do not run, and the nodes whose Node object was deleted.
 real_dead() {
 	local process
 	for process in $(real_processes); do
 		process_alive "$process" || printf '%s\n' "$process"
 	done
+	if cluster_is_real && apiserver_ready; then
+		real_nodes | grep -vxF -f <(admin_kubectl get nodes -o name | sed 's,^node/,,') || true
+	fi
 }
 
 # The bridge may be new, and the nodes old.
@@ -411,6 +419,10 @@ real_await_dns() {
 
 # Everything of the cluster's name that is on this machine outside its folder.
 real_remove_all() {
+	local process
+	for process in $(real_processes); do
+		process_stop "$process"
+	done
 	cgroup_remove "$(real_cgroup)"
 	network_remove
 }
