@@ -5,8 +5,9 @@
 # Needs CLUSTER_NAME.
 
 readonly NETWORK_BRIDGE=ipool0 NETWORK_HOST=10.99.0.1 NETWORK_ALL=10.99.0.0/16
-readonly NETWORK_SERVICES=10.96.0.0/16 NETWORK_DNS=10.96.0.10 NETWORK_KWOK=10.200.0.0/14
-readonly NETWORK_FIRST=2 NETWORK_LAST=254
+readonly NETWORK_SERVICES=10.96.0.0/16 NETWORK_KWOK=10.200.0.0/14
+# shellcheck disable=SC2034 # for realnodes.sh
+readonly NETWORK_DNS=10.96.0.10 NETWORK_FIRST=2 NETWORK_LAST=254
 # A machine with Docker forwards nothing that is not asked for.
 readonly NETWORK_RULE=(FORWARD -i "$NETWORK_BRIDGE" -o "$NETWORK_BRIDGE" -m comment --comment instancepool -j ACCEPT)
 
@@ -35,18 +36,14 @@ network_ensure() {
 	ip address replace "$NETWORK_HOST/24" dev "$NETWORK_BRIDGE"
 	ip route replace "$NETWORK_ALL" dev "$NETWORK_BRIDGE"
 	ip route replace "$NETWORK_KWOK" dev "$NETWORK_BRIDGE"
-	[[ -n $(ip route show "$NETWORK_SERVICES") ]] || network_route_services
+	[[ -n $(ip route show "$NETWORK_SERVICES") ]] || ip route add "$NETWORK_SERVICES" dev "$NETWORK_BRIDGE"
 	echo 1 >"/proc/sys/net/ipv4/conf/$NETWORK_BRIDGE/forwarding"
 	iptables -w -C "${NETWORK_RULE[@]}" 2>/dev/null || iptables -w -I "${NETWORK_RULE[@]}"
 }
 
-# network_route_services [NUMBER]: this machine reaches Services by the kube-proxy of that node.
+# network_route_services NUMBER: this machine reaches Services by the kube-proxy of that node.
 network_route_services() {
-	if (($#)); then
-		ip route replace "$NETWORK_SERVICES" via "$(network_address "$1")" dev "$NETWORK_BRIDGE"
-	else
-		ip route replace "$NETWORK_SERVICES" dev "$NETWORK_BRIDGE"
-	fi
+	ip route replace "$NETWORK_SERVICES" via "$(network_address "$1")" dev "$NETWORK_BRIDGE"
 }
 
 network_remove() {

@@ -325,12 +325,9 @@ real_route_services() {
 	local -a names
 	local NUMBER TYPE GPUS LABELS
 	mapfile -t names < <(real_nodes)
-	if ((${#names[@]})); then
-		real_read "${names[0]}"
-		network_route_services "$NUMBER"
-	else
-		network_route_services
-	fi
+	((${#names[@]})) || return 0
+	real_read "${names[0]}"
+	network_route_services "$NUMBER"
 }
 
 # real_halt NAME: as a power cut.
