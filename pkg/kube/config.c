@@ -456,16 +456,17 @@ static int read_user(const struct files *f, const char *name, struct kube_config
 	return 0;
 }
 
-static int read_context(const struct files *f, struct kube_config *c, struct err *err)
+/* context NULL: the current one. */
+static int read_context(const struct files *f, const char *context, struct kube_config *c, struct err *err)
 {
 	const struct file *file;
-	const char *name, *cluster = NULL, *user = NULL;
+	const char *name = context, *cluster = NULL, *user = NULL;
 	char where[WHERE_SIZE];
 	json_t *o;
-	if (current_context(f, &name, err) < 0)
+	if (!name && current_context(f, &name, err) < 0)
 		return -1;
 	if (find_named(f, "contexts", "context", name, &file, &o, err) < 0)
-		return err_prefix(err, "current-context");
+		return context ? -1 : err_prefix(err, "current-context");
 	str_format(where, sizeof(where), "context '%s'", name);
 	if (json_opt_str(o, where, "cluster", &cluster, err) < 0 ||
 	    json_opt_str(o, where, "user", &user, err) < 0 ||
@@ -515,10 +516,10 @@ static int unify_pair(struct kube_config *c, struct err *err)
 	return 0;
 }
 
-static int from_files(struct files *f, struct kube_config *ret, struct err *err)
+static int from_files(struct files *f, const char *context, struct kube_config *ret, struct err *err)
 {
 	CLEANUP_KUBE_CONFIG struct kube_config c = {0};
-	if (read_context(f, &c, err) < 0 || check_files(&c, err) < 0 || unify_pair(&c, err) < 0)
+	if (read_context(f, context, &c, err) < 0 || check_files(&c, err) < 0 || unify_pair(&c, err) < 0)
 		return err_prefix(err, "%s", buf_slice(&f->names).ptr);
 	c.source = buf_steal(&f->names);
 	*ret = c;
@@ -532,7 +533,7 @@ int kube_config_parse(struct slice text, const char *dir, struct kube_config *re
 	CLEANUP_KUBE_CONFIG struct kube_config c = {0};
 	*ret = (struct kube_config){0};
 	files_init(&f);
-	if (files_add(&f, text, dir, err) < 0 || read_context(&f, &c, err) < 0)
+	if (files_add(&f, text, dir, err) < 0 || read_context(&f, NULL, &c, err) < 0)
 		return -1;
 	*ret = c;
 	c = (struct kube_config){0};
@@ -587,20 +588,22 @@ int kube_config_in_cluster(const char *host, const char *port, const char *dir, 
 	return 0;
 }
 
-int kube_config_load(const char *path, struct kube_config *ret, struct err *err)
+int kube_config_load_context(const char *path, const char *context, struct kube_config *ret, struct err *err)
 {
 	CLEANUP_FILES struct files f;
 	*ret = (struct kube_config){0};
 	files_init(&f);
+	if (str_empty(context))
+		context = NULL;
 	if (!str_empty(path))
-		return files_read(&f, path, err) < 0 ? -1 : from_files(&f, ret, err);
+		return files_read(&f, path, err) < 0 ? -1 : from_files(&f, context, ret, err);
 
 	const char *list = getenv("KUBECONFIG");
 	if (!str_empty(list))
-		return files_read_list(&f, list, err) < 0 ? -1 : from_files(&f, ret, err);
+		return files_read_list(&f, list, err) < 0 ? -1 : from_files(&f, context, ret, err);
 
 	const char *host = getenv("KUBERNETES_SERVICE_HOST"), *home = getenv("HOME");
-	if (!str_empty(host))
+	if (!str_empty(host) && !context)
 		return kube_config_in_cluster(host, getenv("KUBERNETES_SERVICE_PORT"), SERVICE_ACCOUNT_DIR, ret, err);
 	if (str_empty(home))
 		return err_set(err, ERR_NOT_FOUND,
@@ -608,5 +611,10 @@ int kube_config_load(const char *path, struct kube_config *ret, struct err *err)
 	CLEANUP_FREE char *standard = xasprintf("%s/.kube/config", home);
 	if (files_read(&f, standard, err) < 0)
 		return err_prefix(err, "no kubeconfig: not in a pod, and KUBECONFIG is not set");
-	return from_files(&f, ret, err);
+	return from_files(&f, context, ret, err);
+}
+
+int kube_config_load(const char *path, struct kube_config *ret, struct err *err)
+{
+	return kube_config_load_context(path, NULL, ret, err);
 }

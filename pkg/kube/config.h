@@ -36,6 +36,9 @@ struct kube_config {
  * supported (auth-provider, passwords, impersonation, plugins that ask questions) are refused with a message
  * that says so. On failure *ret is empty. */
 int kube_config_load(const char *path, struct kube_config *ret, struct err *err);
+/* The same with another context than current-context, as --context gives it; NULL or "": that one. Contexts stand in files,
+ * so where one is named the ServiceAccount of a pod does not count. */
+int kube_config_load_context(const char *path, const char *context, struct kube_config *ret, struct err *err);
 /* One file's text, as the fuzzer and the tests feed it; dir is what relative paths in it are relative to.
  * Reads no file. */
 int kube_config_parse(struct slice text, const char *dir, struct kube_config *ret, struct err *err);

@@ -497,6 +497,37 @@ static void the_file_at_home(void **state)
 	setenv("HOME", dir, 1);
 }
 
+static void another_context(void **state)
+{
+	(void)state;
+	CLEANUP_KUBE_CONFIG struct kube_config c;
+	struct err err = ERR_INIT;
+	write_file("a", "current-context: blue\n"
+	                "contexts:\n"
+	                "- {name: blue, context: {cluster: k1, namespace: n1}}\n"
+	                "- {name: green, context: {cluster: k2, namespace: n2}}\n"
+	                "clusters:\n"
+	                "- {name: k1, cluster: {server: 'https://first'}}\n"
+	                "- {name: k2, cluster: {server: 'https://second'}}\n");
+	CLEANUP_FREE char *path = path_of("a");
+	assert_int_equal(kube_config_load_context(path, "green", &c, &err), 0);
+	assert_string_equal(c.server, "https://second");
+	assert_string_equal(c.namespace, "n2");
+	kube_config_done(&c);
+	assert_int_equal(kube_config_load_context(path, "", &c, &err), 0);
+	assert_string_equal(c.server, "https://first");
+	kube_config_done(&c);
+	assert_int_equal(kube_config_load_context(path, "red", &c, &err), -1);
+	assert_non_null(strstr(err.message, "/a: there is no context 'red', only 'blue', 'green'"));
+	/* Also without a current-context, and in a pod. */
+	write_file(".kube/config", "contexts: [{name: green, context: {cluster: k2}}]\n"
+	                           "clusters: [{name: k2, cluster: {server: 'https://second'}}]\n");
+	setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
+	assert_int_equal(kube_config_load_context(NULL, "green", &c, &err), 0);
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	assert_string_equal(c.server, "https://second");
+}
+
 static void in_cluster(void **state)
 {
 	(void)state;
@@ -560,6 +591,7 @@ int main(void)
 		cmocka_unit_test(certificate_as_file_and_key_as_data),
 		cmocka_unit_test(a_list_merges),
 		cmocka_unit_test(the_file_at_home),
+		cmocka_unit_test(another_context),
 		cmocka_unit_test(in_cluster),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
