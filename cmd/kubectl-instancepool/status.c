@@ -13,7 +13,7 @@
 static const char help[] = "usage: kubectl instancepool status NAME [OPTION...]\n"
 						   "\n"
 						   "Shows how an InstancePoolEndpoint is served: its pools and instances, what is "
-                           "wrong, and what to do next.\n"
+						   "wrong, and what to do next.\n"
 						   "\n"
 						   "  -n, --namespace NS   default: the kubeconfig context's\n"
 						   "  --kubeconfig FILE    default: KUBECONFIG, else ~/.kube/config\n"

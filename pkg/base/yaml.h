@@ -3,6 +3,7 @@
  * merge keys expanded under a bound, duplicate keys refused. Stricter than kubectl: also refused are integers
  * beyond 64 bits, tags that are not YAML's own, NUL in strings, and keys that are floats or null. */
 #include <jansson.h>
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -11,3 +12,7 @@
 
 /* The first document; a new reference. An empty document is null. */
 json_t *yaml_parse(struct slice text, struct err *err);
+
+/* Append j as one document, "---" first: members in their order, block style, no line folded. A string that some reader
+ * could take for something else ("no", "1e3", "") is quoted. yaml_parse() makes the same value of it again. */
+void yaml_write(json_t *j, struct buf *out);

@@ -279,6 +279,46 @@ static void only_the_first_document_counts(void **state)
 	check("# nothing\n", "null");
 }
 
+/* The text, and that reading it gives the value again. */
+static void check_written(const char *json, const char *expected)
+{
+	CLEANUP_JSON json_t *j = json_loads(json, JSON_DECODE_ANY, NULL);
+	CLEANUP_BUF struct buf text;
+	struct err err = ERR_INIT;
+
+	assert_non_null(j);
+	buf_init(&text, 1u << 20);
+	yaml_write(j, &text);
+	assert_false(buf_failed(&text));
+	if (expected)
+		assert_string_equal(text.ptr, expected);
+	CLEANUP_JSON json_t *again = yaml_parse(buf_slice(&text), &err);
+	if (!json_equal(j, again))
+		print_error("%s\n", text.ptr);
+	assert_true(json_equal(j, again));
+}
+
+static void written(void **state)
+{
+	(void)state;
+	check_written(
+		"{\"b\": {\"list\": [1, {\"x\": \"y\"}, []], \"none\": {}}, \"a\": [true, null, -5, 0.5]}",
+		"---\nb:\n  list:\n  - 1\n  - x: \"y\"\n  - []\n  none: {}\na:\n- true\n- null\n- -5\n- 0.5\n");
+	check_written(
+		"[\"plain words\", \"/opt/ml\", \"Off\", \"12\", \"1e3\", \"\", \"~\", \"-\", \"a: b\", \"a #b\"]",
+		"---\n- plain words\n- /opt/ml\n- \"Off\"\n- \"12\"\n- \"1e3\"\n- \"\"\n- \"~\"\n- \"-\"\n"
+		"- 'a: b'\n- 'a #b'\n");
+	check_written("[\"two\\nlines\\n\", \"tab\\there\", \" space \", \"quote'\\\"\", \"caf\\u00e9\", "
+	              "\"\\u0085\\u2028\\u0007\"]",
+	              NULL);
+	check_written(
+		"{\"no\": \"a word that nobody folds, however long the line gets because of it, and it does get long "
+		"here, beyond eighty characters\"}",
+		"---\n\"no\": a word that nobody folds, however long the line gets because of it, and it does get "
+	    "long "
+		"here, beyond eighty characters\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +334,7 @@ int main(void)
 		cmocka_unit_test(depth),
 		cmocka_unit_test(size),
 		cmocka_unit_test(only_the_first_document_counts),
+		cmocka_unit_test(written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,22 @@
+#pragma once
+/* Amazon SageMaker AI's JSON -> our objects as YAML. Pure. */
+#include "base/buf.h"
+#include "base/err.h"
+
+struct convert_file {
+	const char *name; /* for messages */
+	struct slice text;
+};
+
+/* Each file holds what CreateModel, CreateEndpointConfig or CreateEndpoint is called with, or what the Describe call of the
+ * same kind answers: one such object, several one after the other, a list of them, or an object with them as members; which
+ * is which, their fields tell. Objects refer to each other by name, whatever file they are in.
+ *
+ * ret_yaml gets the notes as comments, then a Model for each model (one more for each other number of GPUs that it is used
+ * with) and an InstancePoolEndpoint for each variant of each endpoint. ret_notes gets one line for each field that was not
+ * carried over, or carried over into something else, with its file, path and value, and what to do about it. It is plain
+ * ASCII but for the files' names. Values of environment variables are never in it.
+ *
+ * The error names file, field and value of what is not understood. */
+int convert(const struct convert_file *files, size_t n_files, struct buf *ret_yaml, struct buf *ret_notes,
+            struct err *err);
