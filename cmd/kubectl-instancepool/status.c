@@ -1,14 +1,14 @@
 /* kubectl instancepool status */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include "api/endpoint.h"
-#include "api/names.h"
-#include "cluster.h"
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include "command.h"
-#include "kube/resource.h"
+#include "facts.h"
 
-#define MAX_OBJECT_BYTES (4u << 20)
-#define MAX_PATH_BYTES 4096u
+#define MAX_OUTPUT_BYTES (16u << 20)
 
 static const char help[] = "usage: kubectl instancepool status NAME [OPTION...]\n"
 						   "\n"
@@ -23,45 +23,53 @@ static const char help[] = "usage: kubectl instancepool status NAME [OPTION...]\
 						   "Example:\n"
 						   "  kubectl instancepool status my-llm -n serving\n";
 
-static const struct kube_resource endpoints = {API_GROUP, API_VERSION, "instancepoolendpoints",
-                                               "InstancePoolEndpoint", true};
-
 static int fail(const struct err *err)
 {
 	fprintf(stderr, "kubectl instancepool status: %s\n", err->message);
 	return 1;
 }
 
-static int run(struct cluster *c, const char *name, struct err *err)
+static struct inspect_style style_of_stdout(void)
 {
-	CLEANUP_BUF struct buf path, body;
-	struct endpoint *e;
+	const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+	struct winsize size = {0};
 
-	buf_init(&path, MAX_PATH_BYTES);
-	buf_init(&body, MAX_OBJECT_BYTES);
-	kube_resource_path(&endpoints, cluster_namespace(c), name, NULL, &path);
-	if (buf_failed(&path))
-		return err_set(err, ERR_INVALID, "\"%s\" is no name of an endpoint", name);
-	if (cluster_get(c, path.ptr, &body, err) < 0)
-		return -1;
-	e = endpoint_decode(buf_slice(&body), err);
-	if (!e)
-		return -1;
-	printf("%s   %s\n", e->meta.name, endpoint_phase_name(e->status.phase));
-	endpoint_free(e);
-	return 0;
+	if (!isatty(STDOUT_FILENO))
+		return (struct inspect_style){0};
+	return (struct inspect_style){
+		.color = str_empty(no_color) && !str_eq(terminal, "dumb"),
+		.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0,
+	};
+}
+
+static int run(struct cluster *c, const char *name, const char *operator_ns, struct err *err)
+{
+	const struct inspect_style style = style_of_stdout();
+	CLEANUP_BUF struct buf out;
+	struct facts f;
+	int result = facts_read(&f, c, name, operator_ns, err);
+
+	buf_init(&out, MAX_OUTPUT_BYTES);
+	if (result == 0)
+		inspect_write(&f.view, &style, &out);
+	facts_done(&f);
+	if (result == 0 && (fwrite(out.ptr, 1, out.len, stdout) < out.len || fflush(stdout) != 0))
+		return err_set(err, ERR_IO, "standard output: %s", strerror(errno));
+	return result;
 }
 
 int command_status(int argc, char **argv)
 {
-	enum { KUBECONFIG = 256, CONTEXT };
+	enum { KUBECONFIG = 256, CONTEXT, OPERATOR_NAMESPACE };
 	static const struct option options[] = {
 		{"namespace", required_argument, NULL, 'n'},
 		{"kubeconfig", required_argument, NULL, KUBECONFIG},
 		{"context", required_argument, NULL, CONTEXT},
+		{"operator-namespace", required_argument, NULL, OPERATOR_NAMESPACE},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
+	const char *operator_ns = "instancepool-system";
 	struct cluster_options o = {0};
 	struct cluster *c;
 	struct err err = ERR_INIT;
@@ -78,6 +86,9 @@ int command_status(int argc, char **argv)
 		case CONTEXT:
 			o.context = optarg;
 			break;
+		case OPERATOR_NAMESPACE:
+			operator_ns = optarg;
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return 0;
@@ -92,7 +103,7 @@ int command_status(int argc, char **argv)
 	c = cluster_connect(&o, &err);
 	if (!c)
 		return fail(&err);
-	result = run(c, argv[optind], &err);
+	result = run(c, argv[optind], operator_ns, &err);
 	cluster_free(c);
 	return result < 0 ? fail(&err) : 0;
 }

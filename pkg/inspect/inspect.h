@@ -1,0 +1,67 @@
+#pragma once
+/* What a person wants to see of an endpoint when something is wrong: its pools and instances as a tree, the conditions that
+ * are not well, the last Events, and what to do next. Pure: who asks the API fills in the facts. */
+#include "api/endpoint.h"
+#include "api/views.h"
+#include "base/arena.h"
+#include "base/buf.h"
+
+struct inspect_event {
+	const char *pod; /* whom it is about; NULL: the endpoint */
+	bool warning;
+	int32_t count;
+	const char *reason, *message; /* NULL: none */
+	struct wall last;
+};
+
+/* The Lease that a leading operator renews. */
+struct inspect_lease {
+	bool known;   /* false: it could not be read */
+	bool present; /* there is one */
+	const char *ns, *name;
+	const char *holder; /* NULL: nobody */
+	struct wall renewed;
+	int64_t duration_ms;
+};
+
+/* What could not be read. */
+struct inspect_gap {
+	const char *what; /* "pods" */
+	const char *why;
+};
+
+struct inspect_facts {
+	struct wall now;
+	const struct endpoint *endpoint;
+	const struct pod *const *pods; /* the endpoint's, any order */
+	size_t n_pods;
+	const struct deployment *const *deployments; /* the same */
+	size_t n_deployments;
+	const struct inspect_event *events; /* about the endpoint and its pods, any order */
+	size_t n_events;
+	const char *const *missing_models; /* needed by a pool, and not there */
+	size_t n_missing_models;
+	struct inspect_lease lease;
+	const struct inspect_gap *gaps;
+	size_t n_gaps;
+};
+
+struct inspect_style {
+	bool color;
+	unsigned width; /* columns; 0: any */
+};
+
+void inspect_write(const struct inspect_facts *f, const struct inspect_style *style, struct buf *out);
+
+#define INSPECT_MAX_STEPS 5
+/* What to do next, the most urgent first: sentences in the arena. Returns how many; 0: nothing. */
+size_t inspect_advise(const struct inspect_facts *f, struct arena *a,
+                      const char *ret[static INSPECT_MAX_STEPS]);
+
+/* "45s", "3m10s", "25m", "7h5m", "2d4h", "30d": as kubectl writes ages. */
+#define AGE_TEXT_SIZE 32
+void age_format(int64_t ms, char buf[static AGE_TEXT_SIZE]);
+
+/* How many letters must be changed, added or left out to make the one of the other: for names that were misspelt. Of what is
+ * longer than 253 bytes the rest is not looked at. */
+size_t name_distance(const char *a, const char *b);
