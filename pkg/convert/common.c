@@ -7,7 +7,8 @@
 
 const char *shown(struct conversion *c, const json_t *value)
 {
-	CLEANUP_FREE char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+	CLEANUP_FREE char *text =
+		json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
 
 	if (!text)
 		json_must(NULL);

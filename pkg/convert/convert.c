@@ -107,15 +107,27 @@ static int collect(struct conversion *c, const char *file, const char *prefix, j
 	return 0;
 }
 
+/* What a comment may hold. */
+static const char *ascii(struct conversion *c, const char *name)
+{
+	char *copy = arena_strdup(&c->arena, name);
+
+	for (char *p = copy; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return copy;
+}
+
 /* One JSON text after the other. */
 static int read_file(struct conversion *c, const struct convert_file *f, struct err *err)
 {
 	struct slice rest = slice_trim(f->text);
+	const char *name = ascii(c, f->name);
 	size_t before = json_array_size(c->documents);
 	const char *prefix = "";
 
 	if (rest.len == 0)
-		return err_set(err, ERR_INVALID, "%s: nothing is in it", f->name);
+		return err_set(err, ERR_INVALID, "%s: nothing is in it", name);
 	while (rest.len > 0) {
 		struct slice text = rest;
 		struct jscan s;
@@ -126,14 +138,14 @@ static int read_file(struct conversion *c, const struct convert_file *f, struct 
 		whole = jscan_raw(&s, &text) == 0;
 		o = json_parse(whole ? text : rest, err); /* of what is broken it tells line and column */
 		if (!o)
-			return err_prefix(err, "%s", f->name);
+			return err_prefix(err, "%s", name);
 		if (json_array_append_new(c->documents, o) < 0)
 			json_must(NULL);
 		if (!whole) {
 			jscan_err(&s, err);
-			return err_prefix(err, "%s", f->name);
+			return err_prefix(err, "%s", name);
 		}
-		if (collect(c, f->name, prefix, o, 0, err) < 0)
+		if (collect(c, name, prefix, o, 0, err) < 0)
 			return -1;
 		prefix = arena_printf(&c->arena, "#%zu", json_array_size(c->documents) - before + 1);
 		rest = slice_trim(slice_skip(rest, (size_t)(s.p - rest.ptr)));
@@ -197,9 +209,12 @@ static int run(struct conversion *c, const struct convert_file *files, size_t n_
 			return -1;
 	if (write_endpoints(c, err) < 0 || models_write(c, err) < 0)
 		return -1;
-	if (json_array_size(c->out_models) + json_array_size(c->out_endpoints) == 0)
-		return err_set(err, ERR_INVALID, "nothing in it can be converted: " SLICE_FMT,
-		               SLICE_ARG(slice_trim(buf_slice(c->notes))));
+	if (json_array_size(c->out_models) + json_array_size(c->out_endpoints) == 0) {
+		struct slice rest, first = slice_split(buf_slice(c->notes), '\n', &rest);
+
+		return err_set(err, ERR_INVALID, SLICE_FMT " (and nothing in the input can be converted)",
+		               SLICE_ARG(first));
+	}
 	write_all(c, ret_yaml);
 	return buf_failed(c->notes) || buf_failed(ret_yaml) ? err_set(err, ERR_LIMIT, "the input is too large")
 	                                                    : 0;

@@ -244,20 +244,28 @@ static int write_variant(struct conversion *c, const struct object *endpoint, st
 	return write_timeouts(c, v, err);
 }
 
-/* With one variant its weight says nothing. */
-static void note_weights(struct conversion *c, const struct object *config, json_t *variants)
+static void note_variants(struct conversion *c, const struct object *endpoint, const struct object *config,
+                          json_t *variants)
 {
+	bool several = json_array_size(variants) > 1;
 	json_t *v;
-	size_t i;
+	size_t i, k;
 
 	json_array_foreach(variants, i, v) {
-		const json_t *weight = json_at(v, "InitialVariantWeight", NULL);
+		const char *path = path_item(c, "ProductionVariants", i);
+		const json_t *name = json_at(v, "VariantName", NULL),
+					 *weight = json_at(v, "InitialVariantWeight", NULL);
+		json_t *now = described(endpoint, json_string_value(name), &k);
 
-		note(c, config, path_join(c, path_item(c, "ProductionVariants", i), "InitialVariantWeight"),
-		     weight ? weight : NULL,
-		     "not carried over: each variant is an endpoint of its own; split the traffic in a gateway "
-		     "(HTTPRoute: "
-		     "backendRefs with weights)");
+		if (json_at(now, "DesiredWeight", NULL))
+			weight = json_at(now, "DesiredWeight", NULL);
+		if (several)
+			note(c, config, path_join(c, path, "InitialVariantWeight"), weight,
+			     "not carried over: each variant is an endpoint of its own; split the traffic in a gateway "
+			     "(HTTPRoute: backendRefs with weights)");
+		else if (name)
+			note(c, config, path_join(c, path, "VariantName"), name,
+			     "not carried over: an endpoint has one variant here, without a name and a weight");
 	}
 }
 
@@ -287,8 +295,7 @@ int endpoint_write(struct conversion *c, const struct object *endpoint, struct o
 		     "the input has no CreateEndpoint for it: the InstancePoolEndpoint is called after the "
 		     "configuration");
 	note_described(c, endpoint, now);
-	if (json_array_size(variants) > 1)
-		note_weights(c, config, variants);
+	note_variants(c, endpoint, config, variants);
 	json_array_foreach(variants, i, json) {
 		struct variant v = {config, path_item(c, "ProductionVariants", i), json, NULL, NULL, NULL};
 		const char *name = named->name, *variant = json_string_value(json_object_get(json, "VariantName"));

@@ -81,8 +81,7 @@ static int write_environment(struct conversion *c, const struct object *of, cons
 			              "is no name of a variable");
 		json_put_str(entry, "name", key);
 		if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v))
-			return refuse(c, err, of, path_join(c, path, shown_text(c, key)), NULL,
-			              "must be a string without \\u0000");
+			return refuse(c, err, of, path_join(c, path, shown_text(c, key)), NULL, "must be a string");
 		json_put_str(entry, "value", json_string_value(v));
 		if (is_secret(key))
 			note(c, of, path_join(c, path, shown_text(c, key)), NULL,
@@ -110,18 +109,27 @@ static void write_volume(json_t *pod, json_t *container, const char *name, const
 }
 
 static void note_data(struct conversion *c, const struct object *of, const char *path, const char *uri,
-                      bool unpack, const char *volume, const char *dir)
+                      const char *command, const char *volume, const char *dir)
 {
 	CLEANUP_JSON json_t *value = json_must(json_string(uri));
 
 	note(c, of, path, value,
 	     "SageMaker puts it into %s before the container starts. Here that is the empty volume %s: fill it "
 	     "in an "
-	     "init container, with an image that has the AWS CLI%s, a volumeMount of %s, and the command %s. The "
-	     "time limit for it is modelDataDownloadTimeoutSeconds",
-	     dir, volume, unpack ? " and tar" : "", volume,
-	     unpack ? arena_printf(&c->arena, "aws s3 cp %s - | tar -xz -C %s", shown_text(c, uri), dir)
-	            : arena_printf(&c->arena, "aws s3 cp --recursive %s %s", shown_text(c, uri), dir));
+	     "init container that mounts it there, with the command %s; modelDataDownloadTimeoutSeconds is its "
+	     "time "
+	     "limit",
+	     dir, volume, command);
+}
+
+/* For an image that has the AWS CLI. */
+static const char *fetch(struct conversion *c, const char *uri, bool unpack, bool one_file, const char *dir)
+{
+	const char *from = shown_text(c, uri);
+
+	if (unpack)
+		return arena_printf(&c->arena, "aws s3 cp %s - | tar -xz -C %s", from, dir);
+	return arena_printf(&c->arena, "aws s3 cp %s%s %s/", one_file ? "" : "--recursive ", from, dir);
 }
 
 static int write_source(struct conversion *c, const struct object *of, const char *path, json_t *source,
@@ -144,7 +152,8 @@ static int write_source(struct conversion *c, const struct object *of, const cha
 	if (!uri)
 		return refuse(c, err, of, path_join(c, path, "S3Uri"), NULL, "is missing");
 	write_volume(pod, container, volume, dir);
-	note_data(c, of, path_join(c, path, "S3Uri"), uri, str_eq(compression, "Gzip"), volume, dir);
+	note_data(c, of, path_join(c, path, "S3Uri"), uri,
+	          fetch(c, uri, str_eq(compression, "Gzip"), str_eq(type, "S3Object"), dir), volume, dir);
 	return 0;
 }
 
@@ -166,7 +175,8 @@ static int write_data(struct conversion *c, const struct object *of, const char 
 			return -1;
 	} else if (url) {
 		write_volume(pod, container, DATA_VOLUME, MODEL_DIR);
-		note_data(c, of, path_join(c, path, "ModelDataUrl"), url, true, DATA_VOLUME, MODEL_DIR);
+		note_data(c, of, path_join(c, path, "ModelDataUrl"), url, fetch(c, url, true, true, MODEL_DIR),
+		          DATA_VOLUME, MODEL_DIR);
 	}
 	path = path_join(c, path, "AdditionalModelDataSources");
 	json_array_foreach(more, i, item) {
@@ -190,12 +200,17 @@ static void write_devices(struct conversion *c, const struct object *of, const s
 {
 	const char *type = shown_text(c, use->instance_type);
 
-	if (!use->devices.known) {
+	if (!*type) {
 		note(c, of, "", NULL,
-		     "Model %s: how many GPUs %s has is not known here: add resources.limits of nvidia.com/gpu, so "
+		     "Model %s: the input does not say which instance types it runs on: add resources.limits of "
+		     "nvidia.com/gpu, as many as one instance has",
+		     use->name);
+	} else if (!use->devices.known) {
+		note(c, of, "", NULL,
+		     "Model %s: how many GPUs %s has is not known here: add resources.limits of nvidia.com/gpu, as "
 		     "many "
 		     "as one instance has",
-		     use->name, *type ? type : "its instance type, which the input does not tell,");
+		     use->name, type);
 	} else if (!use->devices.resource) {
 		note(c, of, "", NULL,
 		     "Model %s: %s has no GPU, and SageMaker gives a whole instance to one copy: add "
