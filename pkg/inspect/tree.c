@@ -93,28 +93,42 @@ static const char *current_revision(const struct inspect_facts *f, const char *p
 	return newest ? newest->revision : NULL;
 }
 
-static const char *pod_text(struct page *p, const struct pod *pod, size_t name_columns, const char *revision)
+struct columns {
+	size_t name, state;
+};
+
+static const char *pod_text(struct page *p, const struct pod *pod, struct columns columns,
+                            const char *revision)
 {
 	const char *name = clean(p, pod->meta.name), *state = pod_state(pod);
 	const char *place =
 		pod->node_name ? arena_printf(&p->arena, "node %s", clean(p, pod->node_name)) : "no node";
 	bool older = revision && !str_eq(pod->revision, revision);
 
-	return arena_printf(&p->arena, "%s%s   %s%s   %s   %s%s", name, text_pad(name, name_columns), state,
-	                    text_pad(state, 8), place, age(p, pod->meta.created),
+	return arena_printf(&p->arena, "%s%s   %s%s   %s   %s%s", name, text_pad(name, columns.name), state,
+	                    text_pad(state, columns.state), place, age(p, pod->meta.created),
 	                    older ? "   older revision" : "");
 }
 
-/* ours: NULL-terminated by n; `stem` stands before each. */
+static size_t wider(size_t columns, const char *text)
+{
+	size_t n = text_columns(text);
+
+	return n > columns ? n : columns;
+}
+
+/* `stem` stands before each. */
 static void write_pods(struct page *p, const struct pod **pods, size_t n, const char *stem,
                        const char *revision)
 {
-	size_t shown = n > MAX_SHOWN_PODS ? MAX_SHOWN_PODS - 1 : n, columns = 0;
+	size_t shown = n > MAX_SHOWN_PODS ? MAX_SHOWN_PODS - 1 : n;
+	struct columns columns = {0};
 
 	qsort(pods, n, sizeof(struct pod *), by_wellness);
-	for (size_t i = 0; i < shown; i++)
-		if (text_columns(clean(p, pods[i]->meta.name)) > columns)
-			columns = text_columns(clean(p, pods[i]->meta.name));
+	for (size_t i = 0; i < shown; i++) {
+		columns.name = wider(columns.name, clean(p, pods[i]->meta.name));
+		columns.state = wider(columns.state, pod_state(pods[i]));
+	}
 	for (size_t i = 0; i < shown; i++) {
 		bool last = i + 1 == n;
 
@@ -239,8 +253,7 @@ static void write_tree(struct page *p)
 	size_t n_old = collect_old_pods(p, &old), columns = 0;
 
 	for (size_t i = 0; i < spec->n_pools; i++)
-		if (text_columns(pool_title(p, &spec->pools[i])) > columns)
-			columns = text_columns(pool_title(p, &spec->pools[i]));
+		columns = wider(columns, pool_title(p, &spec->pools[i]));
 	for (size_t i = 0; i < spec->n_pools; i++)
 		write_pool(p, &spec->pools[i], columns, n_old == 0 && i + 1 == spec->n_pools);
 	if (n_old > 0) {
@@ -289,9 +302,12 @@ static void write_head(struct page *p)
 
 /* What follows the tree */
 
+/* A missing Model stalls, too: that is said once. */
 static bool is_not_well(enum condition_type type, const struct condition *c)
 {
 	if (!c->present || type == COND_RECONCILING)
+		return false;
+	if (type == COND_STALLED && c->reason && str_starts(c->reason, "Model"))
 		return false;
 	return type == COND_READY ? !c->status : c->status;
 }
@@ -368,7 +384,9 @@ static void write_steps(struct page *p)
 	size_t n = inspect_advise(p->f, &p->arena, steps);
 
 	if (n == 0) {
-		buf_add_str(p->out, "\nNext: nothing to do.\n");
+		buf_add_str(p->out, p->f->endpoint->status.conditions[COND_READY].status
+		                        ? "\nNext: nothing to do.\n"
+		                        : "\nNext: nothing but to wait; what is missing is on its way.\n");
 		return;
 	}
 	buf_add_str(p->out, "\nNext:\n");
