@@ -315,7 +315,7 @@ static void written(void **state)
 		"{\"no\": \"a word that nobody folds, however long the line gets because of it, and it does get long "
 		"here, beyond eighty characters\"}",
 		"---\n\"no\": a word that nobody folds, however long the line gets because of it, and it does get "
-	    "long "
+		"long "
 		"here, beyond eighty characters\n");
 }
 
