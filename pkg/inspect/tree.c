@@ -278,7 +278,7 @@ static const char *phase_text(const struct endpoint_status *s)
 	case PHASE_FAILED:
 		return RED "Failed" PLAIN;
 	}
-	return RED "no status" PLAIN;
+	return s->present ? YELLOW "in a phase that is not known here" PLAIN : RED "no status" PLAIN;
 }
 
 static void write_head(struct page *p)
