@@ -26,7 +26,7 @@ static const char help[] =
 	"Each field that has no counterpart, or another meaning here, is named on standard error, with what to "
 	"do\n"
 	"instead, and again in comments at the head of the YAML. (There #2 is the second object of a file, [0] "
-    "the first\n"
+	"the first\n"
 	"of a list.) No cluster is asked.\n"
 	"\n"
 	"  -h, --help\n"

@@ -11,7 +11,7 @@ const char *shown(struct conversion *c, const json_t *value)
 		json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
 
 	if (!text)
-		json_must(NULL);
+		abort(); /* out of memory */
 	if (strlen(text) <= SHOWN_VALUE_BYTES)
 		return arena_strdup(&c->arena, text);
 	return arena_printf(&c->arena, "%.*s...", SHOWN_VALUE_BYTES, text);

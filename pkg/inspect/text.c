@@ -91,17 +91,15 @@ void text_write(const struct inspect_style *style, const char *first, const char
 
 void age_format(int64_t ms, char buf[static AGE_TEXT_SIZE])
 {
-	/* The larger unit, the smaller one beside it, and up to how many seconds: k8s.io/apimachinery's HumanDuration. */
+	/* Up to how many seconds, the unit, and the smaller one beside it: k8s.io/apimachinery's HumanDuration. */
 	static const struct {
-		int64_t below_s, unit_s;
-		char unit;
-		int64_t minor_s;
-		char minor;
+		int64_t below_s, unit_s, minor_s;
+		char unit, minor;
 	} forms[] = {
-		{120, 1, 's', 0, 0},           {600, 60, 'm', 1, 's'},
-		{3 * 3600, 60, 'm', 0, 0},     {8 * 3600, 3600, 'h', 60, 'm'},
-		{48 * 3600, 3600, 'h', 0, 0},  {8 * 86400, 86400, 'd', 3600, 'h'},
-		{INT64_MAX, 86400, 'd', 0, 0},
+		{120, 1, 0, 's', 0},           {600, 60, 1, 'm', 's'},
+		{3 * 3600, 60, 0, 'm', 0},     {8 * 3600, 3600, 60, 'h', 'm'},
+		{48 * 3600, 3600, 0, 'h', 0},  {8 * 86400, 86400, 3600, 'd', 'h'},
+		{INT64_MAX, 86400, 0, 'd', 0},
 	};
 	int64_t s = ms > 0 ? ms / MS_PER_S : 0;
 	size_t i = 0;
