@@ -10,18 +10,24 @@
 
 #define MAX_OUTPUT_BYTES (16u << 20)
 
-static const char help[] = "usage: kubectl instancepool status NAME [OPTION...]\n"
-						   "\n"
-						   "Shows how an InstancePoolEndpoint is served: its pools and instances, what is "
-						   "wrong, and what to do next.\n"
-						   "\n"
-						   "  -n, --namespace NS   default: the kubeconfig context's\n"
-						   "  --kubeconfig FILE    default: KUBECONFIG, else ~/.kube/config\n"
-						   "  --context NAME       of the kubeconfig; default: its current-context\n"
-						   "  -h, --help\n"
-						   "\n"
-						   "Example:\n"
-						   "  kubectl instancepool status my-llm -n serving\n";
+static const char help[] =
+	"usage: kubectl instancepool status NAME [OPTION...]\n"
+	"\n"
+	"Shows how an InstancePoolEndpoint is served: its pools, the best first, and their instances as a\n"
+	"tree, the conditions that are not well, the last Events, and what to do next. What you have no\n"
+	"right to read is named and left out. Nothing is changed.\n"
+	"\n"
+	"  -n, --namespace NS        default: the kubeconfig context's\n"
+	"  --kubeconfig FILE         default: KUBECONFIG, else ~/.kube/config\n"
+	"  --context NAME            of the kubeconfig; default: its current-context\n"
+	"  --operator-namespace NS   where the operator's Lease is; default: instancepool-system\n"
+	"  -h, --help\n"
+	"\n"
+	"On a terminal words are coloured, unless NO_COLOR is set. Exit status: 0 whatever state the\n"
+	"endpoint is in; 1 if it cannot be read; 2 wrong usage.\n"
+	"\n"
+	"Example:\n"
+	"  kubectl instancepool status my-llm -n serving\n";
 
 static int fail(const struct err *err)
 {
