@@ -54,7 +54,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(OUT)/unit/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 
 .PHONY: build
-build: $(PROGRAMS:%=bin/%)
+build: $(PROGRAMS:%=bin/%) bin/modelserver
 
 # bin/ holds the programs of the last build, whatever BUILD was.
 bin/%: $(OUT)/bin/% FORCE
@@ -75,6 +75,10 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
 $(OUT)/bin/instancepool-sim: $(SIM_LIB)
+
+# What tests and guides serve with. Of all the libraries it keeps those that it uses, and so does its image.
+$(OUT)/bin/modelserver: $(OUT)/tests/modelserver/modelserver.o
+$(OUT)/bin/modelserver: LDFLAGS += -Wl,--as-needed
 
 # The operator as a later version may be: it renders one label more. tests/e2e/upgrade.bats needs it.
 RELABELLED := $(OUT)/bin/instancepool-operator-relabelled
