@@ -120,7 +120,7 @@ free_port() {
 operator_runs() {
 	local root=$1 port tls_port pid tls_pid status=0
 	port=$(free_port) tls_port=$(free_port)
-	openssl req -quiet -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout "$WORK/tls.key" -out "$WORK/tls.crt"
+	openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout "$WORK/tls.key" -out "$WORK/tls.crt" 2>/dev/null
 	openssl s_server -quiet -accept "127.0.0.1:$tls_port" -key "$WORK/tls.key" -cert "$WORK/tls.crt" >/dev/null 2>&1 9>&- &
 	tls_pid=$!
 	printf '%s\n' 'apiVersion: v1' 'kind: Config' 'current-context: c' 'contexts: [{name: c, context: {cluster: c, user: u}}]' \
