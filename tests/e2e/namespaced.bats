@@ -75,7 +75,7 @@ in_other() {
 
 @test "what --namespace takes" {
 	local value
-	for value in A a,B a, a,,b ,a; do
+	for value in A "a,B" "a," "a,,b" ",a"; do
 		run "$E2E_OPERATOR" --namespace "$value"
 		[[ $status == 2 && $output == *'is no name of a namespace'* ]]
 	done
