@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0.0.0)
 
 # Lower layers last: a static library may only use what stands to its right.
-LAYERS := operator router availability plan inspect convert api kube net base
+LAYERS := operator router availability forecast plan inspect convert api kube net base
 # No package needs another's internals: everything is included as "package/header.h".
 PKGS := libcurl jansson yaml-0.1 libuv libmicrohttpd
 OUT := build/$(BUILD)-$(notdir $(CC))

@@ -113,7 +113,8 @@ static uint64_t scale_binary(struct slice whole, struct slice fraction, int shif
 	return __builtin_add_overflow(v, carry, &v) ? UINT64_MAX : round_up(v, more);
 }
 
-static bool parse(struct slice s, int64_t *ret)
+/* power: of ten, by which the value is multiplied. */
+static bool parse(struct slice s, int power, int64_t *ret)
 {
 	if (s.len == 0)
 		return false;
@@ -128,17 +129,29 @@ static bool parse(struct slice s, int64_t *ret)
 	if (whole.len + fraction.len == 0 || !parse_suffix(s, &suffix))
 		return false;
 	uint64_t v = suffix.shift > 0 ? scale_binary(whole, fraction, suffix.shift)
-	                              : scale_decimal(whole, fraction, suffix.exponent);
+	                              : scale_decimal(whole, fraction, suffix.exponent + power);
+	for (int i = 0; i < power && suffix.shift > 0; i++)
+		v = append_digit(v, 0);
 	*ret = v > INT64_MAX ? INT64_MAX : (int64_t)v;
 	if (negative)
 		*ret = -*ret;
 	return true;
 }
 
-int quantity_parse(struct slice s, int64_t *ret, struct err *err)
+static int parse_or_say(struct slice s, int power, int64_t *ret, struct err *err)
 {
-	if (!parse(s, ret))
+	if (!parse(s, power, ret))
 		return err_set(err, ERR_INVALID, "not a quantity: '%.*s'", s.len > 64 ? 64 : (int)s.len,
 		               s.len ? s.ptr : "");
 	return 0;
+}
+
+int quantity_parse(struct slice s, int64_t *ret, struct err *err)
+{
+	return parse_or_say(s, 0, ret, err);
+}
+
+int quantity_parse_milli(struct slice s, int64_t *ret, struct err *err)
+{
+	return parse_or_say(s, 3, ret, err);
 }

@@ -127,9 +127,32 @@ static void refused(void **state)
 	assert_string_equal(err.message, "not a quantity: '8x'");
 }
 
+static void thousandths(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t value;
+	} cases[] = {
+		{"0", 0},           {"8", 8000},        {"500m", 500},
+		{"15890m", 15890},  {"0.1", 100},       {"0.0001", 1},
+		{"1u", 1},          {"-1500m", -1500},  {"1e-3", 1},
+		{"2k", 2000000},    {"1Ki", 1024000},   {"2Ti", 2199023255552000},
+		{"1Ei", INT64_MAX}, {"10P", INT64_MAX}, {"9223372036854775807", INT64_MAX},
+	};
+	struct err err = ERR_INIT;
+	int64_t v;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (quantity_parse_milli(slice_from(cases[i].text), &v, &err) < 0 || v != cases[i].value)
+			fail_msg("%s: got %lld, %s", cases[i].text, (long long)v, err.message);
+	assert_int_equal(quantity_parse_milli(SLICE_LIT("1mm"), &v, &err), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(thousandths),
 		cmocka_unit_test(values),
 		cmocka_unit_test(refused),
 	};
