@@ -72,7 +72,8 @@ static int read_amounts(json_t *map, const char *path, struct sum *ret, struct e
 	*ret = (struct sum){0};
 	json_object_foreach(map, key, v) {
 		int64_t *to = sum_at(ret, key);
-		CLEANUP_FREE char *number = json_is_number(v) ? json_dumps(v, JSON_ENCODE_ANY) : NULL;
+		CLEANUP_FREE char *number =
+			json_is_number(v) ? json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
 		const char *text = number ? number : json_string_value(v);
 
 		if (!to)

@@ -75,9 +75,9 @@ static const char *verdict(const struct world *w, const struct tally *t)
 	struct buf text CLEANUP_BUF;
 	const char *entries[MAX_WORDS] = {NULL};
 
+	buf_init(&text, VERDICT_MAX_BYTES);
 	if (w->n_nodes == 0)
 		return "no nodes available to schedule pods";
-	buf_init(&text, VERDICT_MAX_BYTES);
 	buf_addf(&text, "0/%zu nodes are available: ", w->n_nodes);
 	for (size_t i = 0; i < t->n_words; i++)
 		entries[i] = arena_printf(w->arena, "%" PRId32 " %s", t->n[i], t->words[i]);
