@@ -425,34 +425,70 @@ static json_t *read_node(struct reader *r, const yaml_event_t *ev)
 	return v;
 }
 
-/* The first document, null if there is none: a new reference. NULL on failure. */
-static json_t *read_document(struct reader *r)
+/* The next document, null if there is none: a new reference. NULL on failure. */
+static json_t *read_document(struct reader *r, bool *ret_there_is)
 {
+	*ret_there_is = false;
 	for (;;) {
 		CLEANUP_EVENT yaml_event_t ev = {0};
 		if (next_event(r, &ev) < 0)
 			return NULL;
 		if (ev.type == YAML_STREAM_END_EVENT)
 			return json_null();
-		if (ev.type == YAML_STREAM_START_EVENT || ev.type == YAML_DOCUMENT_START_EVENT)
+		if (ev.type == YAML_STREAM_START_EVENT || ev.type == YAML_DOCUMENT_START_EVENT ||
+		    ev.type == YAML_DOCUMENT_END_EVENT)
 			continue;
+		*ret_there_is = true;
 		return read_node(r, &ev);
 	}
 }
 
+static int reader_init(struct reader *r, struct slice text, struct err *err)
+{
+	*r = (struct reader){.err = err};
+	if (text.len > YAML_MAX_BYTES)
+		return err_set(err, ERR_LIMIT, "larger than the limit of %u bytes", YAML_MAX_BYTES);
+	if (!yaml_parser_initialize(&r->parser))
+		json_must(NULL);
+	yaml_parser_set_input_string(&r->parser, (const unsigned char *)(text.ptr ? text.ptr : ""), text.len);
+	map_init(&r->anchors);
+	return 0;
+}
+
+static void reader_done(struct reader *r)
+{
+	map_done(&r->anchors, anchor_free);
+	yaml_parser_delete(&r->parser);
+}
+
 json_t *yaml_parse(struct slice text, struct err *err)
 {
-	if (text.len > YAML_MAX_BYTES) {
-		err_set(err, ERR_LIMIT, "larger than the limit of %u bytes", YAML_MAX_BYTES);
+	struct reader r;
+	bool there_is;
+	if (reader_init(&r, text, err) < 0)
 		return NULL;
-	}
-	struct reader r = {.err = err};
-	if (!yaml_parser_initialize(&r.parser))
-		json_must(NULL);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.ptr ? text.ptr : ""), text.len);
-	map_init(&r.anchors);
-	json_t *document = read_document(&r);
-	map_done(&r.anchors, anchor_free);
-	yaml_parser_delete(&r.parser);
+	json_t *document = read_document(&r, &there_is);
+	reader_done(&r);
 	return document;
+}
+
+json_t *yaml_parse_all(struct slice text, struct err *err)
+{
+	CLEANUP_JSON json_t *all = json_must(json_array());
+	struct reader r;
+	bool there_is = true;
+	if (reader_init(&r, text, err) < 0)
+		return NULL;
+	while (there_is) {
+		json_t *document = read_document(&r, &there_is);
+		if (document == NULL) {
+			reader_done(&r);
+			return NULL;
+		}
+		if (there_is && json_array_append_new(all, document) < 0)
+			json_must(NULL);
+		map_done(&r.anchors, anchor_free); /* each document has its own */
+	}
+	reader_done(&r);
+	return STEAL_PTR(all);
 }

@@ -12,6 +12,8 @@
 
 /* The first document; a new reference. An empty document is null. */
 json_t *yaml_parse(struct slice text, struct err *err);
+/* All documents, in a new array; the limits hold for all together. */
+json_t *yaml_parse_all(struct slice text, struct err *err);
 
 /* Append j as one document, "---" first: members in their order, block style, no line folded. A string that some reader
  * could take for something else ("no", "1e3", "") is quoted. yaml_parse() makes the same value of it again. */

@@ -319,9 +319,34 @@ static void written(void **state)
 		"here, beyond eighty characters\n");
 }
 
+static void check_documents(const char *yaml, const char *json)
+{
+	struct err err = ERR_INIT;
+	CLEANUP_JSON json_t *j = yaml_parse_all(slice_from(yaml), &err);
+	assert_string_equal(err.message, "");
+	CLEANUP_FREE char *text = json_compact(j);
+	assert_string_equal(text, json);
+}
+
+static void documents(void **state)
+{
+	struct err err = ERR_INIT;
+	(void)state;
+	check_documents("", "[]");
+	check_documents("# nothing\n", "[]");
+	check_documents("a: 1\n", "[{\"a\":1}]");
+	check_documents("a: 1\n---\n- 2\n---\n", "[{\"a\":1},[2],null]");
+	check_documents("---\na: 1\n...\n---\nb: 2\n", "[{\"a\":1},{\"b\":2}]");
+	check_documents("{\"a\": 1}", "[{\"a\":1}]");
+	assert_null(yaml_parse_all(SLICE_LIT("a: &x 1\n---\nb: *x\n"), &err));
+	assert_string_equal(err.message, "line 3, column 4: unknown anchor 'x'");
+	assert_null(yaml_parse_all(SLICE_LIT("a: 1\n---\nb: [\n"), &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(documents),
 		cmocka_unit_test(plain_scalars),
 		cmocka_unit_test(quotes_and_tags),
 		cmocka_unit_test(collections),
