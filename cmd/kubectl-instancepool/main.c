@@ -10,6 +10,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{"status", command_status, "how an endpoint is served, what is wrong and what to do next"},
+	{"plan", command_plan, "where the instances of an endpoint would land, and what if a type is out"},
 	{"convert", command_convert, "makes our objects of Amazon SageMaker AI's JSON"},
 };
 

@@ -1,0 +1,38 @@
+#pragma once
+/* What a plan is about: objects read from files and from the cluster. */
+#include <jansson.h>
+#include "api/endpoint.h"
+#include "api/model.h"
+#include "api/views.h"
+#include "base/arena.h"
+#include "cluster.h"
+#include "forecast/forecast.h"
+
+/* Pointers to one kind of object, each owned. */
+struct objects {
+	void **list;
+	size_t n, cap;
+};
+
+struct plan_objects {
+	json_t *endpoints;         /* the InstancePoolEndpoints of the files */
+	struct endpoint *endpoint; /* the one that is planned, with the status that it has in the cluster */
+	bool exists;               /* in the cluster */
+	bool has_autoscaler;
+	struct objects models, nodes, pods, deployments, others;
+	/* Sentences about what could not be read, and does without. */
+	struct objects notes;
+};
+
+void plan_objects_init(struct plan_objects *o);
+void plan_objects_done(struct plan_objects *o);
+/* InstancePoolEndpoints and Models; other kinds are passed over. The error names file, object and field. */
+int plan_objects_read(struct plan_objects *o, const char *path, const char *ns, struct err *err);
+/* Nodes, as `kubectl get nodes -o json` (or yaml) writes them or in short, and the pods that take room there. */
+int plan_objects_read_nodes(struct plan_objects *o, const char *path, struct err *err);
+/* Makes the endpoint of what the files say, or of the cluster where they have none; c NULL: no cluster is asked. name NULL: the
+ * only one of the files. Asks the cluster for all else that is not there. */
+int plan_objects_choose(struct plan_objects *o, struct cluster *c, const char *name, const char *ns,
+                        struct err *err);
+/* Nodes, pods, and whether there is a node autoscaler, as the operator finds out. */
+int plan_objects_ask_nodes(struct plan_objects *o, struct cluster *c, struct err *err);
