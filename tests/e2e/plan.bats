@@ -4,6 +4,8 @@
 
 load helpers
 
+bats_require_minimum_version 1.5.0
+
 # case_load FILE: what the case says; the rest is this.
 case_load() {
 	CASE=${1##*/} CASE=${CASE%.bash}
@@ -100,7 +102,8 @@ comes_to_rest() {
 }
 
 compare_case() {
-	diff -u --label "$1, foretold" --label "$1, happened" <(foretold "$1" "${2:-0}") <(happened "$1")
+	foretold "$1" "${2:-0}" >"$T/foretold" && happened "$1" >"$T/happened" && [[ -s $T/foretold ]] &&
+		diff -u --label "$1, foretold" --label "$1, happened" "$T/foretold" "$T/happened"
 }
 
 settle_case() {
@@ -144,7 +147,7 @@ plan_next() {
 	fi
 	[[ -z $THEN_ARGUMENT ]] || manifest "$THEN_ARGUMENT" >"$T/$CASE.yaml"
 	plan_case "$CASE" --autoscaler none -f "$T/$CASE.yaml"
-	[[ -n $THEN_ARGUMENT ]] || jq -e '.answers[0].timeline == []' "$T/$CASE.plan" >/dev/null || {
+	[[ -n $THEN_ARGUMENT ]] || jq -e 'all(.answers[0].timeline[]; .text | test(" waits?, "))' "$T/$CASE.plan" >/dev/null || {
 		echo "the same manifest once more, $CASE: $(jq -c '.answers[0].timeline' "$T/$CASE.plan")"
 		return 1
 	}
@@ -208,4 +211,43 @@ waits_as_foretold() {
 	wait_for 60 "the window to pass" ipe_is none-comes 'pool(0).state == "BackOff"'
 	comes_to_rest none-comes
 	compare_case none-comes 1
+}
+
+@test "a plan from files asks no cluster, and its exit status tells whether all land" {
+	local plan=("$E2E_PLUGIN" plan --kubeconfig /nonexistent)
+	case_load "$BATS_TEST_DIRNAME/plan-cases/falls-to-second.bash"
+	manifest >"$T/llm.yaml"
+	echo "- {type: $P5, count: 2, gpus: 8}" >"$T/nodes.yaml"
+	echo "- {type: $G6, count: 3, gpus: 8}" >>"$T/nodes.yaml"
+	run -0 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/nodes.yaml"
+	[[ $output == *"5 of 5 instances land; it rests after about 5s; phase InService, OnFallback."* ]]
+	[[ $output =~ 1\ +p5-[^\ ]+\ +$P5\ +2\ +0\ +BackOff\ +StockOut:\ no\ room ]]
+	run -1 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/nodes.yaml" --out "ml.$P5"
+	[[ $output == *"If $P5 is out:"*"3 of 5 instances land, 2 find no place"* ]]
+	run -0 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/nodes.yaml" --autoscaler external
+	[[ $output == *"If the autoscaler brings all nodes"*"If none comes within the window of a pool (20m)"* ]]
+
+	# The same nodes and what runs there, as kubectl writes them.
+	nodes "$P5" 2
+	nodes "$G6" 3
+	stranger "$P5" 1
+	wait_for 20 "the stranger to have its GPU" strangers_run
+	kubectl get nodes,pods -A -o json >"$T/nodes.json"
+	kubectl get nodes,pods -A -o yaml >"$T/all.yaml"
+	run -1 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/nodes.json" -o json
+	jq -e '[.answers[0].rest.pools[].lands] == [1, 3] and .answers[0].rest.missing == 1' <<<"$output"
+	run -1 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/all.yaml" -o json
+	jq -e '[.answers[0].rest.pools[].lands] == [1, 3]' <<<"$output"
+
+	# What is wrong is named, and what would be right.
+	run -2 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/nodes.yaml" --out g4.xlarge
+	[[ $output == *"--out: 'g4.xlarge' is none of the instance types of falls-to-second ($P5, $G6)"* ]]
+	echo "- {type: $P5, count: many}" >"$T/nodes.yaml"
+	run -2 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/nodes.yaml"
+	[[ $output == *"nodes.yaml: entry 1: count: \"many\" is not a number between 0 and 10000"* ]]
+	sed -i 's/priority: 1/priority: 0/' "$T/llm.yaml"
+	run -2 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/nodes.yaml"
+	[[ $output == *"llm.yaml: document 2: InstancePoolEndpoint falls-to-second: spec.instancePools[0].priority: 0 is not between 1 and 1000"* ]]
+	run -2 "${plan[@]}" llm
+	[[ $output == *"/nonexistent"* ]]
 }
