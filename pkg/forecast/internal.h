@@ -80,9 +80,17 @@ struct world {
 	struct shortages *shortages;
 };
 
-/* world.c */
+/* begin.c */
 void world_init(struct world *w, const struct forecast_input *in, struct arena *a);
+
+/* world.c */
 void world_done(struct world *w);
+struct world_group *world_group(const struct world *w, const char *name); /* NULL: there is none */
+struct world_group *world_add_group(struct world *w);
+struct world_pod *world_add_pod(struct world *w);
+struct wall world_in(const struct world *w, int64_t ms); /* so long from now */
+/* As many pods as are wanted. */
+void world_replicate(struct world *w);
 /* Carries out what was planned; true: there was something. `old` as in the input of the plan. */
 bool world_act(struct world *w, const struct plan_input *in, const struct plan_output *out);
 /* The moment of the next thing that is due; not set: nothing is. */
@@ -91,7 +99,6 @@ struct wall world_next(const struct world *w);
 void world_run(struct world *w);
 /* No pod waits for its first word from the scheduler. */
 bool world_has_spoken(const struct world *w);
-bool world_is_live(const struct world_pod *p); /* there, and not finished */
 
 /* scheduler.c: puts the pod on a node, or says why not. */
 void scheduler_try(struct world *w, struct world_pod *p);
