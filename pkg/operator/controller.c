@@ -88,7 +88,10 @@ static void detect(void *arg)
 	if (!op->karpenter.call)
 		op->karpenter.call =
 			kube_client_get_path(op->client, "/apis/karpenter.sh", detection_answered, &op->karpenter);
-	if (!op->cluster_autoscaler.call)
+	/* It lies in a namespace of its own: who may not look at nodes may not look there. */
+	if (!op->options.watch_nodes)
+		op->cluster_autoscaler.answered = true;
+	else if (!op->cluster_autoscaler.call)
 		op->cluster_autoscaler.call =
 			kube_client_call(op->client, &rq, detection_answered, &op->cluster_autoscaler);
 	loop_timer_arm(op->detect, DETECT_INTERVAL_MS);
