@@ -191,7 +191,7 @@ lint: deps
 
 .PHONY: fmt
 fmt:
-	clang-format -i $(wildcard pkg/*/*.[ch] cmd/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch])
+	clang-format -i $(wildcard pkg/*/*.[ch] cmd/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/modelserver/*.c)
 
 # The announcement's example, step by step. KEEP=1 leaves the cluster for you to play with.
 .PHONY: demo

@@ -29,6 +29,8 @@ PACKAGES=(
 	git ca-certificates
 	# real nodes in the test cluster
 	runc containernetworking-plugins iptables iproute2
+	# images
+	buildah mmdebstrap
 )
 
 say() {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# image-rootfs.sh ROOT PROGRAM [PACKAGE...]: fills ROOT with all that an image of PROGRAM holds, and nothing else: the program,
-# stripped, the shared libraries it is linked to, CA certificates, two users, and what scanners and lawyers ask for:
-# each Debian package's entry of the dpkg database, its md5sums and its copyright file. The PACKAGEs are those that have
-# become a part of the program itself. Runs in the builder of deploy/Dockerfile. The same packages, program and
+# image-rootfs.sh ROOT PROGRAM [PACKAGE...]: fills ROOT with all that an image of PROGRAM holds, and nothing else: the
+# program, stripped, the shared libraries it is linked to, CA certificates, two users, and what scanners and lawyers ask
+# for: each Debian package's entry of the dpkg database, its md5sums and its copyright file. The PACKAGEs are those that
+# have become a part of the program itself. Runs in the builder of deploy/Dockerfile. The same packages, program and
 # SOURCE_DATE_EPOCH give the same tree.
 set -euo pipefail
 export LC_ALL=C
@@ -75,6 +75,8 @@ write_package() {
 
 write_own_files() {
 	local name=${1##*/} package
+	# shellcheck disable=SC2016 # for dpkg-query
+	local fields='Package: ${Package}\nSource: ${source:Package}\nVersion: ${Version}\nArchitecture: ${Architecture}\n\n'
 	mkdir -p "$ROOT"/{usr/bin,"usr/share/doc/$name"}
 	strip -o "$ROOT/usr/bin/$name" "$1"
 	install -m 644 LICENSE "$ROOT/usr/share/doc/$name/copyright"
@@ -83,7 +85,7 @@ write_own_files() {
 	printf 'hosts: files dns\n' >"$ROOT/etc/nsswitch.conf"
 	for package in "${@:2}"; do
 		take_copyright "$package"
-		dpkg-query -W -f 'Package: ${Package}\nSource: ${source:Package}\nVersion: ${Version}\nArchitecture: ${Architecture}\n\n' "$package"
+		dpkg-query -W -f "$fields" "$package"
 	done >"$ROOT/usr/share/doc/$name/built-using"
 }
 
