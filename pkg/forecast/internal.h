@@ -35,8 +35,7 @@ struct world_pool {
 	enum fit *fit;            /* of each node */
 	const struct node **with; /* nodes that carry the pool's selector */
 	size_t n_with;
-	bool out; /* by its instance type */
-	struct wall freed;
+	bool out;                  /* by its instance type */
 	struct world_group *group; /* the Deployment that stands for it; NULL: there is none yet */
 };
 

@@ -123,7 +123,6 @@ static void look_at_waiting(const struct world *w, const struct world_pool *p, c
 		.n_nodes = p->n_with,
 		.leaving = ending.list,
 		.n_leaving = ending.n,
-		.freed = p->freed,
 		.older_bound = older_bound(w, p),
 		.resources = p->model ? p->model->resources : NULL,
 		.n_resources = p->model ? p->model->n_resources : 0,

@@ -228,9 +228,6 @@ static void leave(struct world *w, struct world_pod *p)
 	p->gone = true;
 	for (size_t k = 0; p->node && k < w->n_keys; k++)
 		p->node->left[k] += p->takes[k];
-	for (size_t i = 0; p->group && i < w->endpoint.spec.n_pools; i++)
-		if (str_eq(w->pools[i].label, p->group->pool_label))
-			w->pools[i].freed = w->now;
 }
 
 static void get_ready(struct world *w, struct world_pod *p)
