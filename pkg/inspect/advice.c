@@ -88,7 +88,7 @@ static const struct pod *pick_pod(const struct inspect_facts *f, const char *poo
 }
 
 static const char *filled_in(struct advice *a, const char *step, const struct endpoint_pool *pool,
-                             const struct pool_status *s, const struct pod *pod)
+                             const char *message, const struct pod *pod)
 {
 	const struct endpoint *e = a->f->endpoint;
 	const struct {
@@ -99,7 +99,7 @@ static const char *filled_in(struct advice *a, const char *step, const struct en
 		{"pool", pool->name},
 		{"type", pool->instance_type},
 		{"selector", selector_text(a, pool)},
-		{"message", s->message ? s->message : pool_reason_name(s->reason)},
+		{"message", message},
 		{"pod", pod ? pod->meta.name : "POD"},
 		{"container", pod && pod->trouble_container ? pod->trouble_container : "CONTAINER"},
 	};
@@ -198,6 +198,47 @@ static void advise_stalled(struct advice *a)
 		say(a, arena_printf(a->arena, "mend what the API server refuses: %s", message));
 }
 
+static const char *message_of(const struct pool_status *s)
+{
+	return s->message ? s->message : pool_reason_name(s->reason);
+}
+
+/* Of an instance: the pool's reason may be that others of it wait for a node. */
+static enum pool_reason reason_of_trouble(const struct pod *p)
+{
+	switch (p ? p->trouble : POD_FINE) {
+	case POD_IMAGE_PULL:
+		return REASON_IMAGE_PULL_FAILED;
+	case POD_CRASH:
+		return REASON_CRASH_LOOP;
+	case POD_CONTAINER_ERROR:
+		return REASON_CONTAINER_ERROR;
+	case POD_FINE:
+		break;
+	}
+	return REASON_NONE;
+}
+
+static const char *message_of_trouble(struct advice *a, const struct pod *p)
+{
+	const char *what = p->trouble == POD_IMAGE_PULL ? "cannot pull " : "";
+
+	return arena_printf(a->arena, "container %s: %s%s", p->trouble_container, what,
+	                    p->trouble_detail ? p->trouble_detail : "no reason given");
+}
+
+/* False: the reason is none of a start that fails. */
+static bool advise_start(struct advice *a, const struct endpoint_pool *p, enum pool_reason reason,
+                         const char *message, const struct pod *pod)
+{
+	for (size_t k = 0; k < ARRAY_LEN(startup_steps); k++)
+		if (reason == startup_steps[k].reason) {
+			say(a, filled_in(a, startup_steps[k].step, p, message, pod));
+			return true;
+		}
+	return false;
+}
+
 static void advise_startup(struct advice *a)
 {
 	const struct endpoint *e = a->f->endpoint;
@@ -206,9 +247,10 @@ static void advise_startup(struct advice *a)
 		const struct endpoint_pool *p = &e->spec.pools[i];
 		const struct pool_status *s = endpoint_status_pool(&e->status, p->name);
 
-		for (size_t k = 0; s && k < ARRAY_LEN(startup_steps); k++)
-			if (s->reason == startup_steps[k].reason)
-				say(a, filled_in(a, startup_steps[k].step, p, s, pick_pod(a->f, p->name, true)));
+		const struct pod *pod = pick_pod(a->f, p->name, true);
+
+		if (!(s && advise_start(a, p, s->reason, message_of(s), pod)) && pod && pod->trouble != POD_FINE)
+			advise_start(a, p, reason_of_trouble(pod), message_of_trouble(a, pod), pod);
 	}
 }
 
@@ -231,7 +273,8 @@ static void advise_capacity(struct advice *a)
 
 		for (size_t k = 0; asks_in_vain(s) && k < ARRAY_LEN(capacity_steps); k++)
 			if (s->reason == capacity_steps[k].reason)
-				say(a, filled_in(a, capacity_steps[k].step, p, s, pick_pod(a->f, p->name, false)));
+				say(a,
+				    filled_in(a, capacity_steps[k].step, p, message_of(s), pick_pod(a->f, p->name, false)));
 	}
 	if (is_true(a, COND_INSUFFICIENT_CAPACITY))
 		say(a, "no pool has capacity for all: add nodes, or a pool of another instance type to "
