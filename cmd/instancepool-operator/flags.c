@@ -15,7 +15,7 @@ static const char help[] =
 	"\n"
 	"  --kubeconfig FILE            how to reach the cluster; default: $KUBECONFIG, else the pod's\n"
 	"                               ServiceAccount, else ~/.kube/config\n"
-	"  --namespace NAME[,NAME...]   manage these namespaces only; default: all\n"
+	"  --namespace NAME[,NAME...]   manage these namespaces only, may be repeated; default: all\n"
 	"  --watch-nodes=false          do without the right to read nodes, which have no namespace; default "
 	"true. A machine\n"
 	"                               that is lost is noticed later then, and nodes that come up are not "
@@ -28,7 +28,7 @@ static const char help[] =
 	"                               when pods wait, so a pool gets its provision timeout, unless that says "
 	"no.\n"
 	"                               auto: external if Karpenter or cluster-autoscaler is found; the latter "
-    "not "
+	"not "
 	"without\n"
 	"                               a look at nodes\n"
 	"  --metrics-bind-address A     default :8080; 0 switches it off\n"
@@ -95,10 +95,9 @@ static int add_namespace(struct flags *f, const char *name, struct err *err)
 	return 0;
 }
 
-/* "a,b"; "" is all, as without the flag. */
+/* "a,b"; "" adds none. */
 static int parse_namespaces(char *s, struct flags *f, struct err *err)
 {
-	f->n_namespaces = 0;
 	while (s && *s) {
 		char *next = strchr(s, ',');
 

@@ -93,8 +93,21 @@ static int serve(struct process *p, const char *address, bool with_metrics, bool
 	return 0;
 }
 
+#define NAMESPACES_MAX_BYTES 8192u
+
+/* "a,b", or "all". */
+static void name_namespaces(const struct flags *f, struct buf *out)
+{
+	buf_init(out, NAMESPACES_MAX_BYTES);
+	for (size_t i = 0; i < f->n_namespaces; i++)
+		buf_addf(out, "%s%s", i > 0 ? "," : "", f->namespaces[i]);
+	if (f->n_namespaces == 0)
+		buf_add_str(out, "all");
+}
+
 static int run(const struct flags *f, struct err *err)
 {
+	CLEANUP_BUF struct buf namespaces;
 	struct process p = {0};
 	struct kube_config config = {0};
 	struct kube_client *client = NULL;
@@ -110,6 +123,7 @@ static int run(const struct flags *f, struct err *err)
 	};
 	int result = -1;
 
+	name_namespaces(f, &namespaces);
 	if (kube_config_load(f->kubeconfig, &config, err) < 0)
 		return -1;
 	gethostname(instance, sizeof(instance) - 1);
@@ -142,10 +156,8 @@ static int run(const struct flags *f, struct err *err)
 	loop_on_signal(p.loop, SIGTERM, on_signal, &p);
 	loop_on_signal(p.loop, SIGINT, on_signal, &p);
 	LOG_INFO("starting", LOG_STR("version", INSTANCEPOOL_VERSION), LOG_STR("server", config.server),
-	         LOG_STR("configuration", config.source),
-	         LOG_STR("namespace", f->n_namespaces == 0 ? "all" : f->namespaces[0]),
-	         LOG_INT("namespaces", (int64_t)f->n_namespaces), LOG_BOOL("nodes", f->watch_nodes),
-	         LOG_STR("libraries", http_library_version()));
+	         LOG_STR("configuration", config.source), LOG_STR("namespaces", buf_slice(&namespaces).ptr),
+	         LOG_BOOL("nodes", f->watch_nodes), LOG_STR("libraries", http_library_version()));
 	controller_start(p.op);
 	if (p.election)
 		election_start(p.election, p.op);

@@ -159,6 +159,7 @@ static int end_lead(void *arg, const char *key, void *value)
 	(void)arg;
 	(void)key;
 	run_cancel(w);
+	schema_forget(w);
 	w->n_asked = 0; /* another asks from now on */
 	return 0;
 }
@@ -244,7 +245,7 @@ bool controller_ready(const struct controller *op, struct err *err)
 	}
 	if (!op->started)
 		return err_set(err, ERR_NOT_FOUND, "waiting to hear of node autoscalers") == 0;
-	if (op->old_schema)
+	if (op->n_old_schema > 0)
 		return err_set(err, ERR_INVALID, "%s", TROUBLE_SCHEMA) == 0;
 	return true;
 }

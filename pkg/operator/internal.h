@@ -97,6 +97,7 @@ struct work {
 	struct mono progress_at; /* when counts that changed are to be told; 0: none did */
 	struct mono raise_at; /* when a count is raised though condemned instances are still there; 0: none are */
 	bool has_service_turn;
+	bool old_schema;       /* the last status was refused for want of a field in the CRD */
 	unsigned denied;       /* creates in a row for which the operator had no right */
 	unsigned denied_trial; /* dry runs in a row, the same */
 	struct run *run;       /* writes under way, else NULL; the key is taken from the queue as long */
@@ -143,7 +144,7 @@ struct controller {
 	bool autoscaler_found;
 	size_t nodes_unheard;  /* whose Ready is Unknown */
 	bool hears_no_node;    /* nodestate_none_is_heard() */
-	bool old_schema;       /* the last status was refused for want of a field in the CRD */
+	size_t n_old_schema;   /* works whose status the CRD has no fields for */
 	bool started;          /* all watches are complete, autoscalers were looked for, planning has begun */
 	bool leads;            /* see controller_lead() */
 	unsigned runs;         /* works with a run */
@@ -225,6 +226,10 @@ struct refusal *refusal_find(struct work *w, enum kind kind, const char *name);
 bool refusal_pauses(struct work *w, enum kind kind, const char *name);
 void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message);
 void refusal_clear(struct work *w, enum kind kind, const char *name);
+/* A status was refused because the CRD is older; one was written, or this endpoint is no longer ours to write. */
+void schema_lacks(struct work *w, const struct err *err);
+void schema_known(struct work *w);
+void schema_forget(struct work *w);
 /* Of pods that are gone: those that come have other names. */
 void refusals_clear_gone(struct work *w);
 void restored_put(struct work *w, const char *deployment);

@@ -125,3 +125,24 @@ void refusal_put_taken(struct work *w, enum kind kind, const char *name)
 {
 	refusal_put_name(w, kind, name, "NameTaken", "exists and belongs to somebody else; it is left alone");
 }
+
+void schema_lacks(struct work *w, const struct err *err)
+{
+	w->op->n_old_schema += !w->old_schema;
+	w->old_schema = true;
+	trouble_schema(w->op->trouble, err, loop_now(w->op->loop));
+}
+
+void schema_forget(struct work *w)
+{
+	w->op->n_old_schema -= w->old_schema;
+	w->old_schema = false;
+}
+
+/* The status of another endpoint may have fewer fields. */
+void schema_known(struct work *w)
+{
+	schema_forget(w);
+	if (w->op->n_old_schema == 0)
+		trouble_schema(w->op->trouble, NULL, loop_now(w->op->loop));
+}

@@ -16,6 +16,8 @@ static void run_end(struct run *r, int64_t retry_after_ms)
 
 	if (r->has_service_turn)
 		w->op->service_runs--;
+	if (r->status_unknown)
+		expect_verify(w, KIND_ENDPOINT, w->name);
 	w->run = NULL;
 	r->call = NULL;
 	run_free(r);
@@ -58,15 +60,6 @@ static void emit_events(struct run *r)
 	r->n_events = 0;
 }
 
-/* Of a status: why it was refused; NULL: it was written. */
-static void look_at_schema(struct run *r, const struct err *err)
-{
-	struct controller *op = r->w->op;
-
-	op->old_schema = err != NULL;
-	trouble_schema(op->trouble, err, loop_now(op->loop));
-}
-
 static void written(struct run *r, const struct write *w, const struct kube_reply *reply)
 {
 	if (w->is_delete)
@@ -84,7 +77,8 @@ static void written(struct run *r, const struct write *w, const struct kube_repl
 		restored_put(r->w, w->name);
 	if (w->is_status) {
 		r->w->progress_at = (struct mono){0};
-		look_at_schema(r, NULL);
+		r->status_unknown = false;
+		schema_known(r->w);
 	}
 }
 
@@ -182,7 +176,9 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 		return;
 	if (refused)
 		remember_refusal(r, w, err);
-	if (err->http_status)
+	if (r->status_unknown && err->http_status == 409) /* by itself: it had arrived */
+		LOG_DEBUG("the status had arrived", LOG_STR("endpoint", r->w->key));
+	else if (err->http_status)
 		tell_refused(r, w, err);
 	else /* the server is away: the watches say so, once for all endpoints */
 		LOG_DEBUG("write failed", LOG_STR("endpoint", r->w->key), LOG_STR("kind", w->rq.resource->kind),
@@ -273,12 +269,14 @@ static void on_written(void *arg, enum kube_outcome outcome, const struct kube_r
 		break;
 	case KUBE_UNKNOWN:
 		if (w->is_status && trouble_is_schema(err)) {
-			look_at_schema(r, err);
+			schema_lacks(r->w, err);
 			end_failed(r, w, err);
 			return;
 		}
-		if (send_again(r, w, err))
+		if (send_again(r, w, err)) {
+			r->status_unknown = true;
 			return;
+		}
 		LOG_WARN("outcome of a write is unknown, looking", LOG_STR("endpoint", r->w->key),
 		         LOG_STR("kind", w->rq.resource->kind), LOG_STR("name", w->name), LOG_ERR(err));
 		expect_verify(r->w, w->kind, w->name);

@@ -23,6 +23,7 @@ struct run {
 	struct kube_call *call;
 	struct loop_timer *again; /* sends the status once more; NULL: was not needed */
 	unsigned tries;           /* ... so often */
+	bool status_unknown;      /* it may have arrived before, and then this run ends by its own conflict */
 	struct event_ref ref;
 	struct plan_event *events;
 	size_t n_events;

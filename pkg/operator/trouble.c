@@ -5,7 +5,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define MAX_CAUSES 32u /* known at a time */
+/* Known at a time: one for each watch, were each kind refused in each namespace (CONTROLLER_MAX_NAMESPACES). */
+#define MAX_CAUSES 512u
 #define AGAIN_MS (60 * MS_PER_S)
 #define WELL_MS (10 * MS_PER_S)
 /* A server that has just started knows nobody's rights for a second or two and refuses for other passing reasons; a

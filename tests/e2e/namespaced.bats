@@ -33,7 +33,7 @@ in_other() {
 	setup_namespaces
 	nodes "$P5" 2
 	nodes "$G6" 2
-	operator_start --namespace "$NS,$OTHER" --watch-nodes=false
+	operator_start --namespace "$OTHER" --watch-nodes=false
 	apply_model llm
 	two_pools llm 1
 	in_other apply_model llm
@@ -53,7 +53,7 @@ in_other() {
 @test "the same without the right to read nodes and without the flag: it says what is missing, and how to do without" {
 	EXPECTED_LOG='cannot watch resource'
 	setup_namespaces
-	operator_launch --namespace "$NS,$OTHER"
+	operator_launch --namespace "$OTHER"
 	complains 10 1 '.msg == "watch failed and is tried again" and .resource == "nodes" and .httpStatus == 403
 		and .hint == "grant this right: kubectl apply -f deploy/rbac.yaml, or do without: --watch-nodes=false"'
 	not_ready 'waiting to hear of nodes: nodes is forbidden'
@@ -64,7 +64,7 @@ in_other() {
 	EXPECTED_LOG='cannot watch resource'
 	setup_namespaces
 	kubectl delete rolebinding narrow -n "$OTHER" >/dev/null
-	operator_launch --namespace "$NS,$OTHER" --watch-nodes=false
+	operator_launch --namespace "$OTHER" --watch-nodes=false
 	sleep 10
 	logged '.msg == "watch failed and is tried again" and .resource == "pods" and .namespace == "'"$OTHER"'"'
 	[[ $(log_count '.level == "warn" and .namespace == "'"$NS"'"') == 0 ]]
@@ -80,6 +80,8 @@ in_other() {
 		[[ $status == 2 && $output == *'is no name of a namespace'* ]]
 	done
 	run "$E2E_OPERATOR" --namespace a,b,a
+	[[ $status == 2 && $output == *'"a" is there twice'* ]]
+	run "$E2E_OPERATOR" --namespace a --namespace b,a
 	[[ $status == 2 && $output == *'"a" is there twice'* ]]
 	run "$E2E_OPERATOR" --watch-nodes=never
 	[[ $status == 2 && $output == *'--watch-nodes: "never" is neither true nor false'* ]]

@@ -869,6 +869,24 @@ static void test_a_strike_whose_status_may_be_lost(void **state)
 	check_strike(*state, "503 Service Unavailable", "ServiceUnavailable", "g6 0->2, p5 3->1!503");
 }
 
+/* It had arrived: what is sent again fails by its own version, and nothing is planned before the view shows it. */
+static void test_a_status_that_has_arrived_is_not_written_twice(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	put_serving(f, "a", "p5");
+	expect(f, "status");
+	f->api.faults[0] = (struct api_fault){.method = "PATCH",
+	                                      .kind = KIND_ENDPOINT,
+	                                      .applied = true,
+	                                      .status = "503 Service Unavailable",
+	                                      .reason = "ServiceUnavailable"};
+	put_refused(f, "b", "p5");
+	put_refused(f, "c", "p5");
+	expect(f, "g6 0->2, p5 3->1!503, status!409, look InstancePoolEndpoint");
+}
+
 /* Deleted and made again: what is left of the old one is neither ours nor foreign, it is about to go. */
 static void test_an_endpoint_that_is_made_again(void **state)
 {
@@ -1258,6 +1276,7 @@ int main(void)
 		TEST(test_a_server_that_is_not_ready),
 		TEST(test_a_strike_whose_status_is_refused),
 		TEST(test_a_strike_whose_status_may_be_lost),
+		TEST(test_a_status_that_has_arrived_is_not_written_twice),
 		TEST(test_an_endpoint_that_is_made_again),
 		TEST(test_an_endpoint_that_goes_in_mid_run),
 		TEST(test_an_instance_count_that_is_not_set),

@@ -137,6 +137,22 @@ static void memory_is_bounded(void **state)
 	trouble_free(NULL);
 }
 
+/* Each in a namespace of its own: what lasts is told of all. */
+static void many_watches_are_refused(void **state)
+{
+	(void)state;
+	struct trouble *t = trouble_new();
+	int told = 0;
+	for (int round = 0; round < 4; round++)
+		for (int i = 0; i < 300; i++) {
+			char source[16];
+			str_format(source, sizeof(source), "pods/n%d", i);
+			told += is_news(t, source, http(403, "no"), round + 0.001 * i);
+		}
+	assert_int_equal(told, 300);
+	trouble_free(t);
+}
+
 static void sources(void **state)
 {
 	(void)state;
@@ -192,6 +208,7 @@ int main(void)
 		cmocka_unit_test(a_missing_right_is_one_cause),
 		cmocka_unit_test(causes_of_one_kind_are_told_apart),
 		cmocka_unit_test(memory_is_bounded),
+		cmocka_unit_test(many_watches_are_refused),
 		cmocka_unit_test(sources),
 		cmocka_unit_test(hints),
 		cmocka_unit_test(an_older_schema),
