@@ -136,3 +136,126 @@ becomes_ready() {
 pod_is_gone() {
 	[[ -z $(k get pod "$1" --ignore-not-found -o name) ]]
 }
+
+## The chart and what it installs: the release $RELEASE in the namespace $SYSTEM
+
+RELEASE=instancepool-operator
+
+# To be called once for a file, before its tests: helm, with folders of its own.
+use_helm() {
+	local tools
+	tools=$("$E2E_ROOT/hack/lib/tools.sh" helm)
+	export PATH=$tools:$PATH HELM_CACHE_HOME=$1/helm HELM_CONFIG_HOME=$1/helm HELM_DATA_HOME=$1/helm
+}
+
+# restricted_namespace NAME: one that takes only pods of the Pod Security level "restricted".
+restricted_namespace() {
+	kubectl create -f - >/dev/null <<YAML
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: $1
+  labels: {pod-security.kubernetes.io/enforce: restricted, instancepool.dev/e2e: "$E2E_RUN"}
+YAML
+}
+
+# install [ARGUMENT...]: prints the notes. The chart is $CHART, the present one unless set.
+install() {
+	helm install "$RELEASE" "${CHART:-$E2E_ROOT/charts/instancepool-operator}" -n "$SYSTEM" "$@"
+}
+
+operators_are_ready() {
+	kubectl rollout status -n "$SYSTEM" "deployment/$OPERATOR" --timeout=60s
+}
+
+# The pods of the operator that are not being ended: "NAME NODE", one a line.
+operators() {
+	api "/api/v1/namespaces/$SYSTEM/pods?labelSelector=app.kubernetes.io/name%3Dinstancepool-operator" |
+		jq -r '.items[] | select(.metadata.deletionTimestamp == null) | "\(.metadata.name) \(.spec.nodeName)"'
+}
+
+# lease FILTER: what the jq FILTER makes of the spec of the leaders' Lease.
+lease() {
+	api "/apis/coordination.k8s.io/v1/namespaces/$SYSTEM/leases/$OPERATOR" | jq -r ".spec | $1"
+}
+
+# The pod that leads.
+leader() {
+	lease '.holderIdentity | split("_")[0]'
+}
+
+# True if the leader is an operator that is there to stay.
+is_led() {
+	operators | grep -q "^$(leader) "
+}
+
+# requests [FILTER]: what the operator's account asked of the API server.
+requests() {
+	grep -F "\"username\":\"system:serviceaccount:$SYSTEM:$OPERATOR\"" "$E2E_AUDIT_LOG" | jq -c "select(${1:-true}) | {
+		at: .requestReceivedTimestamp, verb, uri: .requestURI, namespace: .objectRef.namespace, code: .responseStatus.code}"
+}
+
+# ms TIME: an RFC 3339 time as milliseconds.
+ms() {
+	date -d "$1" +%s%3N
+}
+
+## Endpoints that run
+
+# serving_model NAME: our model server on one GPU.
+serving_model() {
+	k apply -f - >/dev/null <<YAML
+apiVersion: inference.instancepool.dev/v1alpha1
+kind: Model
+metadata: {name: $1}
+spec:
+  template:
+    spec:
+      terminationGracePeriodSeconds: 5
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      containers:
+      - name: server
+        image: instancepool-modelserver:$(<"$E2E_ROOT/VERSION")
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+        env:
+        - {name: MODEL_NAME, value: $1}
+        - name: INSTANCE_TYPE
+          valueFrom: {fieldRef: {fieldPath: "metadata.labels['inference.instancepool.dev/instance-type']"}}
+        resources:
+          limits: {nvidia.com/gpu: 1}
+YAML
+}
+
+# serving_endpoint NAME COUNT: as deploy/examples/llm.yaml, a model for each of two types.
+serving_endpoint() {
+	serving_model "$1-p5"
+	serving_model "$1-g6"
+	apply_endpoint "$1" <<YAML
+modelName: $1-p5
+instanceCount: $2
+instancePools:
+- {instanceType: ml.$P5, priority: 1}
+- {instanceType: ml.$G6, priority: 2, modelNameOverride: $1-g6}
+YAML
+}
+
+# invoke NAME: what an instance of the endpoint answers by its Service. Of a cluster elsewhere this machine reaches none.
+invoke() {
+	if [[ -n $E2E_CLUSTER ]]; then
+		curl -sS --fail-with-body --max-time 5 -d '{}' "http://$(k get service "$1" -o 'jsonpath={.spec.clusterIP}')/invocations"
+	else
+		api "/api/v1/namespaces/$NS/services/$1:80/proxy/invocations" -d '{}'
+	fi
+}
+
+# answers NAME FILTER: true if the jq FILTER is of an answer.
+answers() {
+	invoke "$1" | jq -e "$2"
+}
+
+# instances NAME: all that would show that an instance, or what keeps it, was touched.
+instances() {
+	k get pods,deployments,services,poddisruptionbudgets -l "inference.instancepool.dev/endpoint=$1" -o json | jq -c '.items[]
+		| [.kind, .metadata.name, .metadata.uid, .metadata.generation, .metadata.deletionTimestamp,
+			[.status.containerStatuses[]? | .containerID, .restartCount]]' | sort
+}
