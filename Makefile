@@ -1,5 +1,5 @@
-# make build | test | unit | corpus | sim | e2e | e2e-real | faults | generated | lint | fmt | fuzz | demo | bench | soak |
-# availability | planted | examples | deps | install | clean
+# make build | image | test | unit | corpus | sim | e2e | e2e-real | faults | generated | lint | manifests | fmt | fuzz |
+# demo | bench | soak | availability | planted | examples | deps | install | clean
 # BUILD=debug|release|asan  CC=gcc|clang
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
@@ -189,6 +189,11 @@ generated: deps
 lint: deps
 	@hack/lint
 
+# The chart, deploy/, the examples and crds/: rendered, linted, compared with the schemas of a real API server.
+.PHONY: manifests
+manifests: deps
+	@hack/manifests
+
 .PHONY: fmt
 fmt:
 	clang-format -i $(wildcard pkg/*/*.[ch] cmd/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/modelserver/*.c)
@@ -223,6 +228,11 @@ availability: deps
 .PHONY: planted
 planted: deps
 	@hack/planted
+
+# build/images/instancepool-{operator,modelserver}.tar, without a registry; as root. deploy/Dockerfile is docker's way.
+.PHONY: image
+image: deps
+	@hack/image
 
 .PHONY: install
 install: build
