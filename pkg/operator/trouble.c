@@ -154,8 +154,10 @@ void trouble_hint(const struct kube_resource *r, const struct err *err, char buf
 {
 	buf[0] = '\0';
 	if (missing_right(err).len > 0)
-		str_format(buf, TROUBLE_HINT_SIZE, "grant this right: kubectl apply -f deploy/rbac.yaml%s",
-		           r && str_eq(r->plural, "nodes") ? ", or do without: --watch-nodes=false" : "");
+		str_format(
+			buf, TROUBLE_HINT_SIZE,
+			"grant this right to the operator's account: see deploy/rbac.yaml, or upgrade the Helm release%s",
+			r && str_eq(r->plural, "nodes") ? ", or do without: --watch-nodes=false" : "");
 	else if (r && err->http_status == 404 && str_eq(r->group, API_GROUP))
 		str_format(buf, TROUBLE_HINT_SIZE,
 		           "CustomResourceDefinition %s.%s is not installed: kubectl apply -f crds/", r->plural,

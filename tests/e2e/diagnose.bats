@@ -173,9 +173,11 @@ weak_role() {
 		kubectl apply -f - >/dev/null
 }
 
+GRANT="grant this right to the operator's account: see deploy/rbac.yaml, or upgrade the Helm release"
+
 # lacks VERB RESOURCE GROUP: a jq filter for the line that says so.
 lacks() {
-	printf '.httpStatus == 403 and .hint == "grant this right: kubectl apply -f deploy/rbac.yaml" and (.error | endswith("%s"))' \
+	printf '.httpStatus == 403 and .hint == "%s" and (.error | endswith("%s"))' "$GRANT" \
 		"User \\\"$ACCOUNT\\\" cannot $1 resource \\\"$2\\\" in API group \\\"$3\\\" in the namespace \\\"$NS\\\""
 }
 
@@ -186,7 +188,7 @@ lacks() {
 	complains 10 1 ".msg == \"watch failed and is tried again\" and .resource == \"pods\" and $(lacks watch pods '')"
 	not_ready 'waiting to hear of pods: pods is forbidden: User'
 	not_ready 'cannot watch resource "pods" in API group "" in the namespace'
-	not_ready 'grant this right: kubectl apply -f deploy/rbac.yaml'
+	not_ready "$GRANT"
 	weak_role none none
 	wait_for 40 "the operator to be ready" operator_get /readyz
 	logged '.msg == "watch goes on" and .resource == "pods"'

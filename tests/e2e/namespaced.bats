@@ -51,11 +51,12 @@ in_other() {
 }
 
 @test "the same without the right to read nodes and without the flag: it says what is missing, and how to do without" {
+	local grant="grant this right to the operator's account: see deploy/rbac.yaml, or upgrade the Helm release"
 	EXPECTED_LOG='cannot watch resource'
 	setup_namespaces
 	operator_launch --namespace "$OTHER"
 	complains 10 1 '.msg == "watch failed and is tried again" and .resource == "nodes" and .httpStatus == 403
-		and .hint == "grant this right: kubectl apply -f deploy/rbac.yaml, or do without: --watch-nodes=false"'
+		and .hint == "'"$grant"', or do without: --watch-nodes=false"'
 	not_ready 'waiting to hear of nodes: nodes is forbidden'
 	not_ready 'or do without: --watch-nodes=false'
 }

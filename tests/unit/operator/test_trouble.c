@@ -8,6 +8,7 @@
 #include "operator/trouble.h"
 
 static const struct kube_resource pods = {"", "v1", "pods", "Pod", true};
+static const struct kube_resource nodes = {"", "v1", "nodes", "Node", false};
 static const struct kube_resource models = {"inference.instancepool.dev", "v1alpha1", "models", "Model",
                                             true};
 
@@ -177,7 +178,12 @@ static void hints(void **state)
 	struct err forbidden = http(403, FORBIDDEN("watch", "p", "ns")), missing = http(404, "x");
 	struct err quota = http(403, "pods \"p\" is forbidden: exceeded quota");
 	trouble_hint(&pods, &forbidden, hint);
-	assert_string_equal(hint, "grant this right: kubectl apply -f deploy/rbac.yaml");
+	assert_string_equal(hint, "grant this right to the operator's account: "
+	                          "see deploy/rbac.yaml, or upgrade the Helm release");
+	trouble_hint(&nodes, &forbidden, hint);
+	assert_string_equal(
+		hint, "grant this right to the operator's account: "
+			  "see deploy/rbac.yaml, or upgrade the Helm release, or do without: --watch-nodes=false");
 	trouble_hint(&models, &missing, hint);
 	assert_string_equal(hint, "CustomResourceDefinition models.inference.instancepool.dev is not installed: "
 	                          "kubectl apply -f crds/");
