@@ -9,6 +9,7 @@ import chart
 from chart import granted, in_release, of_kind, one, rendered
 
 ENDPOINTS = "inference.instancepool.dev"
+AUTOSCALER_STATUS = ("kube-system", "", "configmaps", "cluster-autoscaler-status")
 LEASE = {"get", "create", "patch"}
 
 
@@ -94,7 +95,7 @@ class Objects(unittest.TestCase):
             ("", "", "events", ""): {"list", "watch", "create", "patch"},
         })
         self.assertEqual(granted(rendered("default"), "Role"), {
-            ("kube-system", "", "configmaps", "cluster-autoscaler-status"): {"get"},
+            AUTOSCALER_STATUS: {"get"},
             (chart.NAMESPACE, "coordination.k8s.io", "leases", ""): LEASE,
         })
         self.assertNotIn("--watch-nodes=false", arguments(rendered("default")))
@@ -126,12 +127,22 @@ class Objects(unittest.TestCase):
     def test_nodes_in_namespaces(self):
         objects = rendered("namespaced-with-nodes")
         self.assertEqual(granted(objects, "ClusterRole"), {("", "", "nodes", ""): {"list", "watch"}})
+        self.assertIn(AUTOSCALER_STATUS, granted(objects, "Role"))
         self.assertNotIn("--watch-nodes=false", arguments(objects))
-        # Beside a release of the same name in another namespace.
-        other = rendered("namespaced-with-nodes", namespace="other")
-        names = [{(o["kind"], o["metadata"]["name"]) for o in of_kind(os, "ClusterRole", "ClusterRoleBinding")}
-                 for os in (objects, other)]
-        self.assertTrue(names[0].isdisjoint(names[1]))
+        # Beside a release of the same name in another namespace, or ones whose namespace and name, joined, are the same.
+        elsewhere = [{(o["kind"], o["metadata"]["name"]) for o in os if o["kind"].startswith("ClusterRole")
+                      or o["kind"].startswith("Role") and o["metadata"]["namespace"] == "kube-system"}
+                     for os in (objects, rendered("namespaced-with-nodes", namespace="other"),
+                                rendered("namespaced-with-nodes", namespace="a-b", release=f"c-{chart.NAME}"),
+                                rendered("namespaced-with-nodes", namespace="a", release=f"b-c-{chart.NAME}"))]
+        self.assertEqual([len(names) for names in elsewhere], 4 * [4])
+        self.assertEqual(len(set().union(*elsewhere)), 16)
+
+    def test_autoscaler_status(self):
+        """Is asked for where nodes are, and nowhere else."""
+        for arguments_, expected in (((), True), (("--set", "watchNodes=false"), False),
+                                     (("--set", "nodeAutoscaler=external"), False)):
+            self.assertEqual(AUTOSCALER_STATUS in granted(rendered("default", *arguments_), "Role"), expected)
 
     def test_rights_are_left_to_others(self):
         objects = rendered("default", "--set", "rbac.create=false,serviceAccount.create=false,serviceAccount.name=mine")

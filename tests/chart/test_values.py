@@ -109,7 +109,7 @@ class Values(unittest.TestCase):
 
     def test_notes(self):
         for values, words in (("default", ["all namespaces", "helm test instancepool-operator", "CustomResourceDefinitions with all"]),
-                              ("namespaced-without-crds", ["team-a, team-b", "only Karpenter is looked for", "whoever installs them"]),
+                              ("namespaced-without-crds", ["team-a, team-b", "without watchNodes only Karpenter is looked for", "whoever installs them"]),
                               ("everything", ["ALL endpoints and Models of the cluster go"])):
             # `helm template` does not show them.
             status, output = chart.run("HELM", "install", chart.NAME, chart.CHART, "--namespace", chart.NAMESPACE,
