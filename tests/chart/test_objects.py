@@ -36,7 +36,6 @@ class Objects(unittest.TestCase):
         selectors = [one(objects, "Deployment")["spec"]["selector"]["matchLabels"]]
         selectors += [o["spec"]["selector"] for o in of_kind(objects, "Service")]
         selectors += [o["spec"]["selector"]["matchLabels"] for o in of_kind(objects, "PodDisruptionBudget", "PodMonitor")]
-        selectors += [o["spec"]["podSelector"]["matchLabels"] for o in of_kind(objects, "NetworkPolicy")]
         for selector in selectors:
             self.assertLessEqual(selector.items(), pod.items())
         for o in of_kind(objects, "ServiceMonitor"):
@@ -203,14 +202,21 @@ class Objects(unittest.TestCase):
         self.assertTrue({"PodDisruptionBudget", "Service"}.isdisjoint(kinds))
 
     def test_network_policy(self):
-        spec = one(rendered("network-policy"), "NetworkPolicy")["spec"]
+        objects = rendered("network-policy")
+        spec = one(objects, "NetworkPolicy")["spec"]
+        # The operators, and the one of `helm test`.
+        selector, pods = spec["podSelector"], [one(objects, "Deployment")["spec"]["template"], one(objects, "Pod")]
+        self.assertEqual([e["operator"] for e in selector["matchExpressions"]], ["In"])
+        for labels in (pod["metadata"]["labels"] for pod in pods):
+            self.assertLessEqual(selector["matchLabels"].items(), labels.items())
+            self.assertTrue(all(labels[e["key"]] in e["values"] for e in selector["matchExpressions"]))
         self.assertEqual(spec["policyTypes"], ["Ingress", "Egress"])
         api, dns = spec["egress"]
         self.assertEqual(api, {"ports": [{"port": 6443}],
                                "to": [{"ipBlock": {"cidr": c}} for c in ("10.0.0.5/32", "2001:db8::5/128")]})
         self.assertEqual({p["port"] for p in dns["ports"]}, {53})
         metrics, probes = spec["ingress"]
-        self.assertEqual((metrics["ports"], probes), ([{"port": "metrics"}], {"ports": [{"port": "probes"}]}))
+        self.assertEqual((metrics["ports"], probes), ([{"port": 8080}], {"ports": [{"port": 8081}]}))
         self.assertEqual(len(metrics["from"]), 1)
 
     def test_pod_of_helm_test(self):
