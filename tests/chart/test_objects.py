@@ -231,6 +231,23 @@ class Objects(unittest.TestCase):
             here, there = ([a for a in args if "metrics" not in a] for args in (sidecar["args"], arguments(objects)))
             self.assertEqual(here, there)
 
+    def test_strings_stay_strings(self):
+        """What looks like a number, a boolean or nothing, in values and in the names of release and namespace."""
+        for release in ("123", "no", "1e3", 53 * "1"):
+            arguments_ = {"release": release, "namespace": "456"}
+            status, output = chart.kubeconform(text=chart.template("other-types", **arguments_)[1])
+            self.assertEqual(status, 0, output)
+            objects = rendered("other-types", **arguments_)
+            for o in objects:
+                self.assertEqual(o["metadata"]["labels"]["app.kubernetes.io/instance"], release)
+            account = {"kind": "ServiceAccount", "name": "7", "namespace": "456"}
+            self.assertTrue(all(o["subjects"] == [account] for o in of_kind(objects, "RoleBinding", "ClusterRoleBinding")))
+            self.assertEqual({o["metadata"]["namespace"] for o in of_kind(objects, "Role")},
+                             {"123", "no", "null", "0x1f", "1e3", "456", "kube-system"})
+            pod = operator_pod(objects)
+            self.assertEqual([pod["serviceAccountName"], pod["priorityClassName"], pod["containers"][0]["image"]],
+                             ["7", "1.5", "12:30"])
+
     def test_other_release_names(self):
         names = {o["metadata"]["name"] for o in in_release(rendered("namespaced-without-crds", release="gpu"))}
         self.assertIn("gpu-instancepool-operator", names)

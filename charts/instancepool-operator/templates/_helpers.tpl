@@ -7,9 +7,10 @@
 {{- end -}}
 {{- end }}
 
+{{/* What comes from outside goes through toYaml here and elsewhere: it quotes what would be a number or a boolean. */}}
 {{- define "instancepool-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "instancepool-operator.labels" -}}
@@ -29,8 +30,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "instancepool-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "instancepool-operator.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "instancepool-operator.serviceAccountName" . | toYaml }}
+  namespace: {{ .Release.Namespace | toYaml }}
 {{- end }}
 
 {{- define "instancepool-operator.image" -}}
@@ -53,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* What all operator pods share: the Deployment's and that of `helm test`. */}}
 {{- define "instancepool-operator.podSecurity" -}}
-serviceAccountName: {{ include "instancepool-operator.serviceAccountName" . }}
+serviceAccountName: {{ include "instancepool-operator.serviceAccountName" . | toYaml }}
 automountServiceAccountToken: true
 enableServiceLinks: false
 securityContext:
@@ -79,12 +80,12 @@ affinity:
 {{ toYaml . | indent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | toYaml }}
 {{- end }}
 {{- end }}
 
 {{- define "instancepool-operator.containerSecurity" -}}
-image: {{ include "instancepool-operator.image" . }}
+image: {{ include "instancepool-operator.image" . | toYaml }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
