@@ -191,6 +191,7 @@ class Objects(unittest.TestCase):
         self.assertEqual(one(objects, "ServiceAccount")["metadata"]["annotations"], {"example.com/team": "ml"})
         self.assertEqual(one(objects, "PodMonitor")["spec"]["podMetricsEndpoints"], [{"port": "metrics", "interval": "15s"}])
         self.assertEqual(one(objects, "PodMonitor")["metadata"]["labels"]["release"], "prometheus")
+        self.assertTrue(one(rendered("monitors"), "Service")["spec"]["publishNotReadyAddresses"])
         monitor = one(rendered("monitors"), "ServiceMonitor")
         self.assertEqual(monitor["spec"]["endpoints"], [{"port": "metrics", "interval": "1m"}])
 
@@ -230,6 +231,10 @@ class Objects(unittest.TestCase):
             self.assertEqual(test["serviceAccountName"], pod["serviceAccountName"])
             here, there = ([a for a in args if "metrics" not in a] for args in (sidecar["args"], arguments(objects)))
             self.assertEqual(here, there)
+
+    def test_no_pod_of_helm_test_without_operators(self):
+        """It would lead."""
+        self.assertEqual(of_kind(rendered("default", "--set", "replicas=0"), "Pod"), [])
 
     def test_strings_stay_strings(self):
         """What looks like a number, a boolean or nothing, in values and in the names of release and namespace."""
