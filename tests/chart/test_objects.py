@@ -10,7 +10,12 @@ from chart import granted, in_release, of_kind, one, rendered
 
 ENDPOINTS = "inference.instancepool.dev"
 AUTOSCALER_STATUS = ("kube-system", "", "configmaps", "cluster-autoscaler-status")
-LEASE = {"get", "create", "patch"}
+
+
+def lease_rights(name=chart.NAME):
+    """To create one, and to its own."""
+    return {(chart.NAMESPACE, "coordination.k8s.io", "leases", ""): {"create"},
+            (chart.NAMESPACE, "coordination.k8s.io", "leases", name): {"get", "patch"}}
 
 
 def operator_pod(objects):
@@ -94,16 +99,16 @@ class Objects(unittest.TestCase):
             ("", "", "events", ""): {"list", "watch", "create", "patch"},
         })
         self.assertEqual(granted(rendered("default"), "Role"), {
-            AUTOSCALER_STATUS: {"get"},
-            (chart.NAMESPACE, "coordination.k8s.io", "leases", ""): LEASE,
+            AUTOSCALER_STATUS: {"get"}, **lease_rights(),
         })
+        self.assertIn(f"--leader-elect-resource-name={chart.NAME}", arguments(rendered("default")))
         self.assertNotIn("--watch-nodes=false", arguments(rendered("default")))
 
     def test_rights_without_autoscaler(self):
         objects = rendered("without-autoscaler")
         self.assertEqual(granted(objects, "ClusterRole")["", "", "events", ""], {"create", "patch"})
         self.assertNotIn(("", "", "nodes", ""), granted(objects, "ClusterRole"))
-        self.assertEqual(list(granted(objects, "Role")), [(chart.NAMESPACE, "coordination.k8s.io", "leases", "")])
+        self.assertEqual(granted(objects, "Role"), lease_rights())
         self.assertIn("--watch-nodes=false", arguments(objects))
         self.assertIn("--node-autoscaler=none", arguments(objects))
 
@@ -112,7 +117,7 @@ class Objects(unittest.TestCase):
         everywhere = granted(rendered("default"), "ClusterRole")
         del everywhere["", "", "nodes", ""]
         expected = {(ns, *key[1:]): verbs for ns in ("team-a", "team-b") for key, verbs in everywhere.items()}
-        expected[chart.NAMESPACE, "coordination.k8s.io", "leases", ""] = LEASE
+        expected |= lease_rights()
         self.assertEqual(granted(objects, "Role"), expected)
         self.assertEqual({o["kind"] for o in objects} & chart.CLUSTER_SCOPED, {"CustomResourceDefinition"})
         self.assertIn("--namespace=team-a,team-b", arguments(objects))
@@ -254,7 +259,9 @@ class Objects(unittest.TestCase):
                              ["7", "1.5", "12:30"])
 
     def test_other_release_names(self):
-        names = {o["metadata"]["name"] for o in in_release(rendered("namespaced-without-crds", release="gpu"))}
-        self.assertIn("gpu-instancepool-operator", names)
+        gpu = rendered("namespaced-without-crds", release="gpu")
+        self.assertIn("gpu-instancepool-operator", {o["metadata"]["name"] for o in in_release(gpu)})
+        self.assertIn("--leader-elect-resource-name=gpu-instancepool-operator", arguments(gpu))
+        self.assertLessEqual(lease_rights("gpu-instancepool-operator").items(), granted(gpu, "Role").items())
         long = rendered("default", release="r" * 53)
         self.assertLessEqual(max(len(o["metadata"]["name"]) for o in of_kind(long, "Service", "Pod")), 63)
