@@ -45,7 +45,7 @@ static int serve_readyz(void *arg, const char *query, struct buf *body, const ch
 
 	(void)query;
 	(void)content_type;
-	if (controller_ready(p->op, &err)) {
+	if (controller_ready(p->op, &err) && (!p->election || election_is_well(p->election, &err))) {
 		buf_add_str(body, "ok\n");
 		return 200;
 	}

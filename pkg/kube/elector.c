@@ -89,6 +89,11 @@ const char *elector_holder(const struct elector *e)
 	return e->lease.record.holder;
 }
 
+const struct err *elector_trouble(const struct elector *e)
+{
+	return e->trouble.code == ERR_NONE ? NULL : &e->trouble;
+}
+
 static void tell(const struct elector *e, void (*fn)(void *arg))
 {
 	if (fn)

@@ -49,3 +49,5 @@ void elector_free(struct elector *e);
 bool elector_may_write(const struct elector *e);
 const char *elector_identity(const struct elector *e);
 const char *elector_holder(const struct elector *e); /* as last seen; "": nobody, or not known */
+/* What went wrong, as it was told first, while it goes on trying; NULL: all is well. */
+const struct err *elector_trouble(const struct elector *e);

@@ -1,6 +1,7 @@
 #include "operator/election.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "operator/trouble.h"
 
 struct election {
 	struct kube_client *client; /* of the lease alone: it must not wait behind other requests */
@@ -37,8 +38,14 @@ static void on_holder(void *arg, const char *identity)
 
 static void on_trouble(void *arg, const struct err *err)
 {
+	char hint[TROUBLE_HINT_SIZE];
+
 	(void)arg;
-	LOG_WARN("leader election has trouble and goes on trying", LOG_ERR(err));
+	trouble_hint(NULL, err, hint);
+	if (*hint)
+		LOG_WARN("leader election has trouble and goes on trying", LOG_ERR(err), LOG_STR("hint", hint));
+	else
+		LOG_WARN("leader election has trouble and goes on trying", LOG_ERR(err));
 }
 
 static void on_finished(void *arg)
@@ -91,6 +98,18 @@ void election_free(struct election *e)
 	elector_free(e->elector);
 	kube_client_free(e->client);
 	free(e);
+}
+
+bool election_is_well(const struct election *e, struct err *err)
+{
+	const struct err *trouble = elector_trouble(e->elector);
+	char hint[TROUBLE_HINT_SIZE];
+
+	if (!trouble)
+		return true;
+	trouble_hint(NULL, trouble, hint);
+	err_set(err, trouble->code, "leader election: %s%s%s", trouble->message, *hint ? "; " : "", hint);
+	return false;
 }
 
 bool election_may_write(void *election)

@@ -18,6 +18,8 @@ void election_start(struct election *e, struct controller *op);
 void election_stop(struct election *e);
 /* After controller_free(). NULL is fine. */
 void election_free(struct election *e);
+/* False: err says why it cannot hold or read the lease at the moment, and what to do. */
+bool election_is_well(const struct election *e, struct err *err);
 /* For controller_options. */
 bool election_may_write(void *election);
 /* ... and what a write may take: one that began while we led has to arrive before another can lead. */

@@ -62,6 +62,7 @@ static void on_trouble(void *arg, const struct err *err)
 {
 	struct fixture *f = arg;
 	f->troubles++;
+	assert_int_equal(elector_trouble(f->elector)->http_status, err->http_status);
 	CLEANUP_FREE char *word = xasprintf("trouble:%d", err->http_status);
 	say(f, word);
 }
@@ -317,6 +318,7 @@ static void trouble_is_told_once(void **state)
 	run_until(&f, "started");
 	assert_string_equal(f.said,
 	                    "trouble:403 trouble:500 [other] trouble:500 trouble:0 [] trouble:403 started [me]");
+	assert_null(elector_trouble(f.elector));
 	stop_and_end(&f);
 }
 
