@@ -60,11 +60,10 @@ start_etcd() {
 }
 
 start_kube-apiserver() {
-	local host policy=audit-policy
+	local host
 	local -a flags
 	host=$(apiserver_host)
 	if cluster_is_real; then
-		policy=audit-policy-real
 		flags=(--kubelet-certificate-authority="$(pki_path ca.crt)"
 			--kubelet-client-certificate="$(pki_path kubelet-client.crt)"
 			--kubelet-client-key="$(pki_path kubelet-client.key)"
@@ -86,7 +85,7 @@ start_kube-apiserver() {
 		--service-account-issuer=https://kubernetes.default.svc \
 		--service-account-key-file="$(pki_path service-account.pub)" \
 		--service-account-signing-key-file="$(pki_path service-account.key)" \
-		--audit-policy-file="$HACK_DIR/lib/$policy.yaml" \
+		--audit-policy-file="$HACK_DIR/lib/audit-policy.yaml" \
 		--audit-log-path="$(audit_log)" --audit-log-maxsize=2000 --audit-log-maxbackup=1 \
 		--profiling=false
 }
