@@ -74,6 +74,7 @@ start_kube-apiserver() {
 		# endpoints to publish for the Service "kubernetes".
 		flags=(--endpoint-reconciler-type=none)
 	fi
+	[[ -z ${INSTANCEPOOL_CLUSTER_FEATURES:-} ]] || flags+=(--feature-gates="$INSTANCEPOOL_CLUSTER_FEATURES")
 	process_start kube-apiserver "$(tools_binary kubernetes kube-apiserver)" \
 		--etcd-servers="http://127.0.0.1:$(port_of etcd)" \
 		--bind-address="$host" --secure-port="$(port_of kube-apiserver)" \

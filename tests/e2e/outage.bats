@@ -20,6 +20,16 @@ teardown_file() {
 	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" down >&2 3>&-
 }
 
+apiserver_kill() {
+	local pid
+	read -r pid _ <"$(dirname -- "$KUBECONFIG")/run/kube-apiserver.pid"
+	kill -9 "$pid"
+}
+
+cluster_up() {
+	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" up 3>&-
+}
+
 # missing_crd PLURAL: a jq filter for the line that says so.
 missing_crd() {
 	printf '.msg == "watch failed and is tried again" and .resource == "%s" and .httpStatus == 404 and .hint == "%s"' \
@@ -94,15 +104,36 @@ apply_crds() {
 	two_pools other 1
 	settles 20 llm 1 0
 	settles 20 other 1 0
-	local pid
-	read -r pid _ <"$(dirname -- "$KUBECONFIG")/run/kube-apiserver.pid"
-	kill -9 "$pid"
+	apiserver_kill
 	# Not one for each watch, whatever the server says while it starts.
 	complains 10 1 '.msg == "requests to the API server fail and are tried again" and (.error | test("connection refused$"))'
 	wait_for 10 "/readyz to say so" not_ready ': connection refused'
-	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" up 3>&-
+	cluster_up
 	wait_for 20 "the recovery" logged '.msg == "the API server answers again"'
 	k scale ipe llm --replicas 2 >/dev/null
 	settles 60 llm 2 0 # the controllers come back after their leases
 	complains 0 1
+}
+
+# reads_since LINE: what the operator asked for since that line of the audit log.
+reads_since() {
+	tail -n "+$(($1 + 1))" "$E2E_AUDIT_LOG" |
+		grep -F '"username":"system:serviceaccount:instancepool-system:instancepool-operator"'
+}
+
+@test "an API server that does not stream lists: all is read in pages, and served" {
+	E2E_AUDIT_LOG=$(dirname -- "$KUBECONFIG")/log/audit.log
+	apiserver_kill
+	INSTANCEPOOL_CLUSTER_FEATURES=WatchList=false cluster_up
+	nodes "$P5" 1
+	since=$(wc -l <"$E2E_AUDIT_LOG")
+	operator_start --node-autoscaler external
+	apply_model llm
+	two_pools llm 1
+	settles 60 llm 1 0
+	complains 0 0
+	listed=$(reads_since "$since" | jq -r 'select(.verb == "list" and .responseStatus.code == 200).objectRef.resource' | sort -u)
+	[[ $(tr '\n' ' ' <<<"$listed") == \
+		"deployments events instancepoolendpoints models nodes poddisruptionbudgets pods services " ]]
+	reads_since "$since" >>"${E2E_OTHER_AUDIT_LOG:-/dev/null}"
 }

@@ -44,8 +44,9 @@ pod_of() {
 		"└─ 2  $G6   0/0 Ready   Idle" "Next: nothing to do."
 	# No colour where nobody looks.
 	fails grep $'\033' <<<"$(plugin status llm -n "$NS")"
-	jq --arg ns "$NS" '.contexts = [.contexts[0] | .name = "other" | .context.namespace = $ns] | ."current-context" = "none"' \
-		"$E2E_ACCOUNT_KUBECONFIG" >"$T/kubeconfig"
+	kubectl config view --minify --flatten --raw -o json |
+		jq --arg ns "$NS" '.contexts = [.contexts[0] | .name = "other" | .context.namespace = $ns] | ."current-context" = "none"' \
+			>"$T/kubeconfig"
 	plugin status llm --kubeconfig "$T/kubeconfig" --context other | grep -F "2 of 2 Ready"
 	refuses 1 "$T/kubeconfig: there is no context 'third', only 'other'" \
 		status llm --kubeconfig "$T/kubeconfig" --context third

@@ -15,6 +15,63 @@ starting_pods() {
 		.items[] | select(.spec.nodeName and all(.status.conditions[]; .type != "Ready" or .status != "True")) | .metadata.uid'
 }
 
+# slow_pod_writes: from here on a write of a pod in this namespace takes longer than the operator waits for an answer.
+slow_pod_writes() {
+	/usr/bin/python3 -c '
+import socket, time
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+time.sleep(600)' >"$T/silent" 3>&- &
+	RECORDERS+=("$!")
+	wait_for 10 "the port" grep -q . "$T/silent"
+	kubectl apply -f - >/dev/null <<YAML
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: $NS}
+webhooks:
+- name: silent.example.com
+  clientConfig: {url: "https://127.0.0.1:$(<"$T/silent")/"}
+  rules: [{apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [pods]}]
+  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: $NS}}
+  timeoutSeconds: 10
+  failurePolicy: Ignore
+  admissionReviewVersions: [v1]
+  sideEffects: None
+YAML
+}
+
+clean_up() {
+	kubectl delete --ignore-not-found validatingwebhookconfiguration "$NS"
+	kubectl -n instancepool-system delete --ignore-not-found lease "$NS"
+}
+
+looked_at_pods() {
+	grep -F "\"namespace\":\"$NS\"" "$E2E_AUDIT_LOG" | jq -e 'select(.verb == "get" and .objectRef.resource == "pods")'
+}
+
+unmarked() {
+	pods_number llm 1 '.metadata.annotations["karpenter.sh/do-not-disrupt"] == null'
+}
+
+@test "the mark of an instance, whose write is not answered in time: the instance is looked at, and marked in the end" {
+	need_audit_log
+	AT_END=(clean_up)
+	real_life_nodes "$P5" 1
+	# Replicas do not wait longer for an answer than others wait for the lease.
+	operator_start --leader-elect --leader-elect-resource-namespace instancepool-system --leader-elect-resource-name "$NS"
+	READY_AFTER=8s apply_model llm
+	two_pools llm 1
+	wait_for 15 "an instance that starts" pods_number llm 1 '.spec.nodeName != null'
+	fails unmarked
+	slow_pod_writes
+	wait_for 30 "a look at the instance" looked_at_pods
+	fails unmarked
+	logged '.msg == "outcome of a write is unknown, looking" and .kind == "Pod"'
+	kubectl delete validatingwebhookconfiguration "$NS" >/dev/null
+	settles 30 llm 1 0
+	wait_for 20 "the mark to go" unmarked
+}
+
 @test "a cancel races with a binding: the one that was just bound goes, and none that is Ready (real-life nodes)" {
 	real_life_nodes "$P5" 1
 	real_life_nodes "$G6" 1
