@@ -7,6 +7,7 @@
 source "$(dirname -- "${BASH_SOURCE[0]}")/../e2e/helpers.bash"
 
 TINY=instancepool.dev/tiny:1
+SERVER=instancepool-modelserver:$(<"$(dirname -- "${BASH_SOURCE[0]}")/../../VERSION")
 
 setup() {
 	local id=$E2E_RUN-$BATS_SUITE_TEST_NUMBER
@@ -258,4 +259,37 @@ instances() {
 	k get pods,deployments,services,poddisruptionbudgets -l "inference.instancepool.dev/endpoint=$1" -o json | jq -c '.items[]
 		| [.kind, .metadata.name, .metadata.uid, .metadata.generation, .metadata.deletionTimestamp,
 			[.status.containerStatuses[]? | .containerID, .restartCount]]' | sort
+}
+
+## The operator
+
+# manifests NAMESPACE: those of deploy/, for another namespace than instancepool-system.
+manifests() {
+	sed -s '1i---' "$E2E_ROOT"/deploy/{namespace,rbac,operator}.yaml | sed "s/instancepool-system/$1/"
+}
+
+# operator_install NAMESPACE: from deploy/; returns when all replicas are ready.
+operator_install() {
+	kubectl apply --server-side --force-conflicts -f "$E2E_ROOT/crds" >/dev/null
+	manifests "$1" | kubectl apply -f - >/dev/null
+	kubectl rollout status deployment/instancepool-operator -n "$1" --timeout=60s >/dev/null
+}
+
+# operator_uninstall NAMESPACE: with the CRDs; first the pods, which give their Lease back.
+operator_uninstall() {
+	kubectl delete deployment instancepool-operator -n "$1" --ignore-not-found --cascade=foreground >/dev/null
+	kubectl delete --ignore-not-found -f "$E2E_ROOT/crds" >/dev/null
+	manifests "$1" | kubectl delete --ignore-not-found -f - >/dev/null
+}
+
+# serves NAME SPEC-JSON ARGUMENT...: a Model that takes one GPU and runs our model server with the ARGUMENTs, or IMAGE. The
+# SPEC-JSON is added to its pods' spec.
+serves() {
+	jq -n --arg name "$1" --argjson spec "$2" --arg image "${IMAGE:-$SERVER}" '{
+		apiVersion: "inference.instancepool.dev/v1alpha1", kind: "Model",
+		metadata: {name: $name},
+		spec: {template: {spec: ({
+			terminationGracePeriodSeconds: 5,
+			containers: [{name: "server", image: $image, args: $ARGS.positional, resources: {limits: {"nvidia.com/gpu": 1}}}]
+		} * $spec)}}}' --args -- "${@:3}" | k apply -f - >/dev/null
 }

@@ -1,6 +1,9 @@
 #!/usr/bin/env bats
 # The real nodes themselves: are they what a pod finds in a cluster?
 
+# What comes and goes here concerns the whole machine.
+export BATS_NO_PARALLELIZE_WITHIN_FILE=true
+
 load helpers
 
 # client_gets HOST PORT: prints what the pod "client" is answered.
