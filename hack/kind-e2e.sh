@@ -15,7 +15,8 @@ usage: hack/kind-e2e.sh [fake|real]
 
 Makes a kind cluster (hack/kind-config.yaml), builds the images with docker and loads them, and runs hack/e2e (with kwok,
 as processes on this machine) and hack/e2e-real on it; or only the one for fake or real nodes. Needs docker, kind and
-kubectl, and Go for kwok. KEEP=1 leaves the cluster.
+kubectl, and Go for kwok. There must be no kind cluster "instancepool" yet; it is removed at the end. KEEP=1 leaves it, and
+says where its kubeconfig is.
 
 This script has not been run where it was written: there is no Docker there. What it starts has, on a hack/cluster.
 TEXT
@@ -31,11 +32,15 @@ need_commands docker kind kubectl jq
 
 readonly CLUSTER=instancepool
 WORK=$(mktemp -d)
-KWOKS=()
+KWOKS=() CREATED=
 # shellcheck disable=SC2317 # the trap calls it
 cleanup() {
 	((${#KWOKS[@]} == 0)) || kill "${KWOKS[@]}" || true
-	[[ -n ${KEEP:-} ]] || kind delete cluster --name "$CLUSTER"
+	if [[ -n $CREATED && -n ${KEEP:-} ]]; then
+		say "the kind cluster $CLUSTER is left: KUBECONFIG=$KUBECONFIG"
+		return
+	fi
+	[[ -z $CREATED ]] || kind delete cluster --name "$CLUSTER"
 	rm -rf "$WORK"
 }
 trap cleanup EXIT
@@ -59,7 +64,10 @@ start_kwok_here() {
 	KWOKS+=($!)
 }
 
+there=$(kind get clusters)
+! grep -qx "$CLUSTER" <<<"$there" || die "there is a kind cluster $CLUSTER already: kind delete cluster --name $CLUSTER"
 export KUBECONFIG=$WORK/kubeconfig
+CREATED=1
 kind create cluster --config hack/kind-config.yaml --kubeconfig "$KUBECONFIG" --wait 120s
 status=0
 if [[ $SUITE != real ]]; then
