@@ -35,6 +35,14 @@ wait_until() {
 	done
 }
 
+# require_no_cluster NAME: ends the script if there is one, which may be somebody's.
+require_no_cluster() {
+	local status=0
+	"$HACK_DIR/cluster" --name "$1" status >/dev/null 2>&1 || status=$?
+	((status == 3)) || die "there is a cluster \"$1\" already. To run on it: KUBECONFIG=\$(hack/cluster --name $1 kubeconfig)" \
+		"hack/${0##*/}; to remove it: hack/cluster --name $1 down"
+}
+
 is_number() {
 	[[ $1 =~ ^(0|[1-9][0-9]{0,5})$ ]]
 }
