@@ -20,12 +20,22 @@ network_owner() {
 	sed -n 's/^instancepool cluster //p' "/sys/class/net/$NETWORK_BRIDGE/ifalias" 2>/dev/null || true
 }
 
-# Ends the script if another cluster has the bridge.
+# Prints the routes of this machine to the cluster's addresses, or some of them, by another way than the bridge.
+network_foreign_routes() {
+	local addresses
+	for addresses in "$NETWORK_ALL" "$NETWORK_KWOK" "$NETWORK_SERVICES"; do
+		ip -oneline route show root "$addresses"
+	done | awk -v bridge="$NETWORK_BRIDGE" '!index($0 " ", " dev " bridge " ")'
+}
+
+# Ends the script if another cluster has the bridge, or somebody else the addresses.
 network_require() {
-	local owner
+	local owner routes
 	owner=$(network_owner)
 	[[ -z $owner || $owner == "$CLUSTER_NAME" ]] ||
 		die "the cluster $owner has real nodes, and only one at a time can: hack/cluster --name $owner down"
+	routes=$(network_foreign_routes) || die "cannot read the routes"
+	[[ -z $routes ]] || die "real nodes need $NETWORK_ALL, $NETWORK_KWOK and $NETWORK_SERVICES; this machine routes elsewhere: $routes"
 }
 
 network_ensure() {
