@@ -2,7 +2,7 @@
 # The network of real nodes. Each node has network namespaces of its own, with kube-proxy's rules in it, and a cable to
 # the bridge ipool0 of this machine, which routes between them. Node N is 10.99.0.N, its pods are 10.99.N.0/24. Nodes
 # have no default route, and what this machine sends to a pod or a Service goes to the bridge: nothing leaves it.
-# Needs CLUSTER_NAME.
+# Needs CLUSTER_ID.
 
 readonly NETWORK_BRIDGE=ipool0 NETWORK_HOST=10.99.0.1 NETWORK_ALL=10.99.0.0/16
 readonly NETWORK_SERVICES=10.96.0.0/16 NETWORK_KWOK=10.200.0.0/14
@@ -15,7 +15,7 @@ network_address() {
 	printf '10.99.0.%s\n' "$1"
 }
 
-# Prints the name of the cluster that has the bridge; nothing if there is none.
+# Prints the id of the cluster that has the bridge; nothing if there is none.
 network_owner() {
 	sed -n 's/^instancepool cluster //p' "/sys/class/net/$NETWORK_BRIDGE/ifalias" 2>/dev/null || true
 }
@@ -32,8 +32,9 @@ network_foreign_routes() {
 network_require() {
 	local owner routes
 	owner=$(network_owner)
-	[[ -z $owner || $owner == "$CLUSTER_NAME" ]] ||
-		die "the cluster $owner has real nodes, and only one at a time can: hack/cluster --name $owner down"
+	[[ -z $owner || $owner == "$CLUSTER_ID" ]] ||
+		die "the cluster ${owner%-*} has real nodes, and only one at a time can: hack/cluster --name ${owner%-*} down" \
+			"(with the XDG_STATE_HOME that it was started with)"
 	routes=$(network_foreign_routes) || die "cannot read the routes"
 	[[ -z $routes ]] || die "real nodes need $NETWORK_ALL, $NETWORK_KWOK and $NETWORK_SERVICES; this machine routes elsewhere: $routes"
 }
@@ -42,7 +43,7 @@ network_ensure() {
 	# an address of its own, or it would change with the first node
 	[[ -d /sys/class/net/$NETWORK_BRIDGE ]] ||
 		ip link add "$NETWORK_BRIDGE" address 02:10:99:00:00:01 type bridge
-	ip link set "$NETWORK_BRIDGE" alias "instancepool cluster $CLUSTER_NAME" up
+	ip link set "$NETWORK_BRIDGE" alias "instancepool cluster $CLUSTER_ID" up
 	ip address replace "$NETWORK_HOST/24" dev "$NETWORK_BRIDGE"
 	ip route replace "$NETWORK_ALL" dev "$NETWORK_BRIDGE"
 	ip route replace "$NETWORK_KWOK" dev "$NETWORK_BRIDGE"
@@ -57,7 +58,7 @@ network_route_services() {
 }
 
 network_remove() {
-	[[ $(network_owner) == "$CLUSTER_NAME" ]] || return 0
+	[[ $(network_owner) == "$CLUSTER_ID" ]] || return 0
 	while iptables -w -D "${NETWORK_RULE[@]}" 2>/dev/null; do :; done
 	ip link delete "$NETWORK_BRIDGE"
 }

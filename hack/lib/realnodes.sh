@@ -28,7 +28,7 @@ real_require() {
 }
 
 real_cgroup() {
-	printf 'instancepool-%s/%s\n' "$CLUSTER_NAME" "${1-}"
+	printf 'instancepool-%s/%s\n' "$CLUSTER_ID" "${1-}"
 }
 
 real_dir() {
@@ -414,7 +414,7 @@ real_await_dns() {
 		die "CoreDNS did not become ready: hack/cluster --name $CLUSTER_NAME kubectl describe pods -n kube-system"
 }
 
-# Everything of the cluster's name that is on this machine outside its folder.
+# Everything of the cluster that is on this machine outside its folder.
 real_remove_all() {
 	local process
 	for process in $(real_processes); do
@@ -425,5 +425,5 @@ real_remove_all() {
 }
 
 real_leftovers() {
-	[[ $(network_owner) == "$CLUSTER_NAME" || -n $(cgroup_processes "$(real_cgroup)") ]]
+	[[ $(network_owner) == "$CLUSTER_ID" || -n $(cgroup_processes "$(real_cgroup)") ]]
 }
