@@ -2,7 +2,7 @@
 # The network of real nodes. Each node has network namespaces of its own, with kube-proxy's rules in it, and a cable to
 # the bridge ipool0 of this machine, which routes between them. Node N is 10.99.0.N, its pods are 10.99.N.0/24. Nodes
 # have no default route, and what this machine sends to a pod or a Service goes to the bridge: nothing leaves it.
-# Needs CLUSTER_ID.
+# Needs CLUSTER_ID and CLUSTER_DIR.
 
 readonly NETWORK_BRIDGE=ipool0 NETWORK_HOST=10.99.0.1 NETWORK_ALL=10.99.0.0/16
 readonly NETWORK_SERVICES=10.96.0.0/16 NETWORK_KWOK=10.200.0.0/14
@@ -39,7 +39,21 @@ network_require() {
 	[[ -z $routes ]] || die "real nodes need $NETWORK_ALL, $NETWORK_KWOK and $NETWORK_SERVICES; this machine routes elsewhere: $routes"
 }
 
+# The note says who has loaded it.
+network_load_filter() {
+	[[ ! -d /proc/sys/net/bridge ]] || return 0
+	touch "$CLUSTER_DIR/br_netfilter"
+	modprobe br_netfilter
+}
+
+# Any other bridge may count on it by now.
+network_unload_filter() {
+	[[ -f $CLUSTER_DIR/br_netfilter ]] || return 0
+	compgen -G '/sys/class/net/*/bridge' >/dev/null || rmmod br_netfilter 2>/dev/null || true
+}
+
 network_ensure() {
+	network_load_filter
 	# an address of its own, or it would change with the first node
 	[[ -d /sys/class/net/$NETWORK_BRIDGE ]] ||
 		ip link add "$NETWORK_BRIDGE" address 02:10:99:00:00:01 type bridge

@@ -20,7 +20,7 @@ real_require() {
 	[[ -x /usr/lib/cni/bridge ]] || die "/usr/lib/cni/bridge is missing: run hack/install-deps.sh"
 	grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null ||
 		die "real nodes need overlayfs, which this kernel has not"
-	[[ -d /proc/sys/net/bridge ]] || modprobe br_netfilter 2>/dev/null ||
+	[[ -d /proc/sys/net/bridge ]] || modprobe --dry-run --quiet br_netfilter 2>/dev/null ||
 		die "real nodes need br_netfilter, which this kernel has not"
 	unshare --mount --net true 2>/dev/null || die "real nodes need namespaces, and this process may not make any"
 	[[ -n $(cgroup_roots) ]] || die "real nodes need cgroups, and none are mounted at /sys/fs/cgroup"
@@ -422,6 +422,7 @@ real_remove_all() {
 	done
 	cgroup_remove "$(real_cgroup)"
 	network_remove
+	network_unload_filter
 }
 
 real_leftovers() {
