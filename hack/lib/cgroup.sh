@@ -17,7 +17,7 @@ cgroup_roots() {
 cgroup_inherit() {
 	local dir=$1 parent=${1%/*} file controller
 	for file in cpuset.cpus cpuset.mems; do
-		[[ ! -f $dir/$file || -n $(<"$dir/$file") ]] || cat "$parent/$file" >"$dir/$file"
+		[[ ! -f $dir/$file || ! -f $parent/$file || -n $(<"$dir/$file") ]] || cat "$parent/$file" >"$dir/$file"
 	done
 	if [[ -f $parent/cgroup.subtree_control ]]; then
 		for controller in $(<"$parent/cgroup.controllers"); do
@@ -64,7 +64,8 @@ cgroup_kill() {
 	# a process that runc had just frozen cannot die
 	find "/sys/fs/cgroup/freezer/$1" -name freezer.state -exec sh -c 'echo THAWED >"$1"' sh {} \; 2>/dev/null || true
 	for pid in $(cgroup_processes "$1"); do
-		kill -KILL "$pid" 2>/dev/null || true
+		# 0 is a process that this pid namespace does not see; for kill it is ourselves
+		((pid == 0)) || kill -KILL "$pid" 2>/dev/null || true
 	done
 	[[ -z $(cgroup_processes "$1") ]]
 }
