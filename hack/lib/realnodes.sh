@@ -178,10 +178,10 @@ real_run() {
 
 # real_start_part NAME PART PROGRAM ARGUMENT...
 real_start_part() {
-	local name=$1 part=$2
+	local name=$1 part=$2 pid
 	shift 2
-	process_start "$name.$part" "$HACK_DIR/lib/machine.sh" run "$(process_pid "$name.machine")" \
-		"$(real_cgroup "$name")" "$@"
+	pid=$(process_pid "$name.machine") || die "the machine of $name does not run"
+	process_start "$name.$part" "$HACK_DIR/lib/machine.sh" run "$pid" "$(real_cgroup "$name")" "$@"
 }
 
 # A machine whose holder died is started anew: what was left in it cannot be reached any more.
@@ -305,7 +305,8 @@ real_give_gpus() {
 		{"nvidia.com/gpu": $gpus} as $room | {status: {capacity: $room, allocatable: $room}}')" >/dev/null 2>&1
 }
 
-# real_each FUNCTION NAME...: side by side; fails if one does, which has said why.
+# real_each FUNCTION NAME...: side by side; fails if one does, which has said why. Not to be called as a condition: there
+# the FUNCTIONs would go on after an error.
 real_each() {
 	local function=$1 name pid failed=0
 	local -a pids=()
@@ -349,6 +350,12 @@ real_forget() {
 	real_route_services
 }
 
+# real_start NAME...: like real_each.
+real_start() {
+	real_each real_prepare "$@"
+	real_each real_join "$@"
+}
+
 # real_add TYPE PREFIX COUNT GPUS LABELS PODS: prints the new names.
 real_add() {
 	local number name
@@ -360,7 +367,8 @@ real_add() {
 		fi
 	done < <(node_free_numbers "$2" $(($3 + $(real_nodes | wc -l))))
 	((${#names[@]})) || return 0
-	if ! real_each real_prepare "${names[@]}" || ! real_each real_join "${names[@]}"; then
+	real_start "${names[@]}" &
+	if ! wait $!; then
 		for name in "${names[@]}"; do
 			real_forget "$name"
 			nodes_delete "$name"
