@@ -23,7 +23,7 @@ struct err {
 	int http_status;        /* ERR_HTTP only, else 0 */
 	int64_t retry_after_ms; /* what a Retry-After header asked for, -1 if none */
 	char reason[64];        /* the `reason` of a Kubernetes Status, "" if none */
-	char message[768];      /* one line for a person; never holds a secret; cut at this size */
+	char message[768]; /* for a person, as str_clean() leaves it; never holds a secret; cut at this size */
 };
 
 #define ERR_INIT ((struct err){.code = ERR_NONE, .retry_after_ms = -1})

@@ -145,3 +145,32 @@ bool str_copy(char *buf, size_t size, const char *s)
 {
 	return str_format(buf, size, "%s", s);
 }
+
+/* s begins with a whole UTF-8 sequence. */
+static bool steers_terminal(const char *s)
+{
+	const unsigned char *c = (const unsigned char *)s;
+
+	if (c[0] == 0xe2 && c[1] == 0x80) /* U+200E, U+200F; U+2028 to U+202E */
+		return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae);
+	if (c[0] == 0xe2 && c[1] == 0x81) /* U+2066 to U+2069 */
+		return c[2] >= 0xa6 && c[2] <= 0xa9;
+	return c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
+}
+
+void str_clean(char *s)
+{
+	size_t left = strlen(s);
+
+	while (left > 0) {
+		size_t n = utf8_sequence((struct slice){s, left});
+
+		if (n == 0)
+			*s = '?';
+		else if (steers_terminal(s))
+			memset(s, ' ', n);
+		n = n ? n : 1;
+		s += n;
+		left -= n;
+	}
+}

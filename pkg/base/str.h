@@ -63,3 +63,7 @@ bool str_format(char *buf, size_t size, const char *fmt, ...) __attribute__((for
 bool str_vformat(char *buf, size_t size, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 /* Copy with the same rule. */
 bool str_copy(char *buf, size_t size, const char *s);
+/* In place: what could steer a terminal or break a line becomes blanks, one for each byte: control characters (also
+ * those beyond ASCII), line separators and what turns the direction of writing. Bytes that are not UTF-8 become '?'.
+ * For text of the API that is printed; a struct err's message has been through it. */
+void str_clean(char *s);

@@ -7,14 +7,7 @@ const char *text_clean(struct arena *a, const char *s)
 {
 	char *copy = arena_strdup(a, s ? s : "");
 
-	for (char *c = copy; *c; c++) {
-		unsigned char next = (unsigned char)c[1];
-
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = ' ';
-		else if ((unsigned char)*c == 0xc2 && next >= 0x80 && next < 0xa0)
-			c[0] = c[1] = ' ';
-	}
+	str_clean(copy);
 	return copy;
 }
 

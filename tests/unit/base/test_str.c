@@ -160,12 +160,33 @@ static void memory(void **state)
 	assert_null(text);
 }
 
+static void cleaned(const char *text, const char *expected)
+{
+	CLEANUP_FREE char *copy = xstrdup(text);
+
+	str_clean(copy);
+	assert_string_equal(copy, expected);
+}
+
+/* Nothing that comes from elsewhere steers the terminal. */
+static void clean(void **state)
+{
+	(void)state;
+	cleaned("", "");
+	cleaned("a\033[2Jb\r\n\x01 \x7fz", "a [2Jb     z");
+	cleaned("\xc2\x80 \xc2\x9b \xc2\x9f", "        ");                  /* U+0080 to U+009F */
+	cleaned("\xe2\x80\xa8|\xe2\x80\xae|\xe2\x80\x8f|", "   |   |   |"); /* U+2028, U+202E, U+200F */
+	cleaned("\xe2\x81\xa6|\xe2\x81\xa9|", "   |   |");                  /* U+2066, U+2069 */
+	cleaned("\x9b|\xc2|\xe2\x80", "?|?|??");
+	cleaned("\xc3\xa9 \xc2\xa9 \xc2\xa0 \xe2\x80\xa6", "\xc3\xa9 \xc2\xa9 \xc2\xa0 \xe2\x80\xa6");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comparisons), cmocka_unit_test(split),         cmocka_unit_test(trim),
 		cmocka_unit_test(utf8),        cmocka_unit_test(whole_numbers), cmocka_unit_test(fixed_buffers),
-		cmocka_unit_test(memory),
+		cmocka_unit_test(memory),      cmocka_unit_test(clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
