@@ -284,8 +284,7 @@ static json_t *condition_json(enum condition_type type, const struct condition *
 
 static void append(json_t *list, json_t *o)
 {
-	if (json_array_append_new(list, o) < 0)
-		json_must(NULL);
+	json_append(list, o);
 }
 
 json_t *endpoint_status_apply(const struct endpoint *e, const struct endpoint_status *s)

@@ -45,8 +45,7 @@ static json_t *object_new(const char *api_version, const char *kind, const struc
 
 static void append(json_t *list, json_t *o)
 {
-	if (json_array_append_new(list, o) < 0)
-		json_must(NULL);
+	json_append(list, o);
 }
 
 static void put_owner(json_t *meta, const struct endpoint *e)

@@ -129,6 +129,12 @@ void json_set(json_t *o, const char *key, json_t *v)
 		json_must(NULL);
 }
 
+void json_append(json_t *array, json_t *v)
+{
+	if (json_array_append_new(array, v) < 0)
+		json_must(NULL);
+}
+
 void json_put_str(json_t *o, const char *key, const char *s)
 {
 	if (s == NULL)

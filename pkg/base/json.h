@@ -34,6 +34,7 @@ int json_opt_array(const json_t *o, const char *path, const char *key, json_t **
 /* Setters for building; abort on out-of-memory. json_set steals v. json_put_str with NULL does nothing; bytes that
  * are not UTF-8 become U+FFFD. */
 void json_set(json_t *o, const char *key, json_t *v);
+void json_append(json_t *array, json_t *v); /* steals v; aborts on NULL, too */
 void json_put_str(json_t *o, const char *key, const char *s);
 void json_put_int(json_t *o, const char *key, int64_t n);
 void json_put_bool(json_t *o, const char *key, bool b);

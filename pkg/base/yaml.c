@@ -276,8 +276,7 @@ static json_t *read_sequence(struct reader *r)
 		json_t *item = read_node(r, &ev);
 		if (item == NULL)
 			return NULL;
-		if (json_array_append_new(array, item) < 0)
-			json_must(NULL);
+		json_append(array, item);
 	}
 }
 
@@ -485,8 +484,8 @@ json_t *yaml_parse_all(struct slice text, struct err *err)
 			reader_done(&r);
 			return NULL;
 		}
-		if (there_is && json_array_append_new(all, document) < 0)
-			json_must(NULL);
+		if (there_is)
+			json_append(all, document);
 		map_done(&r.anchors, anchor_free); /* each document has its own */
 	}
 	reader_done(&r);

@@ -139,8 +139,7 @@ static int read_file(struct conversion *c, const struct convert_file *f, struct 
 		o = json_parse(whole ? text : rest, err); /* of what is broken it tells line and column */
 		if (!o)
 			return err_prefix(err, "%s", name);
-		if (json_array_append_new(c->documents, o) < 0)
-			json_must(NULL);
+		json_append(c->documents, o);
 		if (!whole) {
 			jscan_err(&s, err);
 			return err_prefix(err, "%s", name);

@@ -73,7 +73,7 @@ static int write_pool(struct conversion *c, struct variant *v, const char *path,
 	int64_t priority = 0;
 	json_t *pool = json_must(json_object());
 
-	json_array_append_new(pools, pool);
+	json_append(pools, pool);
 	fields_note(c, v->config, path, from, pool_fields);
 	if (take_str(c, v->config, path, from, "InstanceType", &type, err) < 0 ||
 	    take_int(c, v->config, path, from, "Priority", 1, 1000, &priority, err) < 0 ||
@@ -236,7 +236,7 @@ static int write_variant(struct conversion *c, const struct object *endpoint, st
 		note(c, endpoint ? endpoint : v->config, endpoint ? "EndpointName" : "EndpointConfigName", NULL,
 		     "the InstancePoolEndpoint of \"%s\" is called %s", shown_text(c, wanted_name), name);
 	o = object_new("InstancePoolEndpoint", name);
-	json_array_append_new(c->out_endpoints, o);
+	json_append(c->out_endpoints, o);
 	v->spec = json_child(o, "spec");
 	json_set(v->spec, "modelName", json_null()); /* stands first */
 	if (write_count(c, endpoint, v, err) < 0 || write_places(c, v, err) < 0)

@@ -75,7 +75,7 @@ static int write_environment(struct conversion *c, const struct object *of, cons
 	json_object_foreach(environment, key, v) {
 		json_t *entry = json_must(json_object());
 
-		json_array_append_new(list, entry);
+		json_append(list, entry);
 		if (!*key || strchr(key, '='))
 			return refuse(c, err, of, path_join(c, path, shown_text(c, key)), NULL,
 			              "is no name of a variable");
@@ -104,8 +104,8 @@ static void write_volume(json_t *pod, json_t *container, const char *name, const
 		mounts = json_must(json_array());
 		json_set(container, "volumeMounts", mounts);
 	}
-	json_array_append_new(volumes, json_must(json_pack("{s:s, s:{}}", "name", name, "emptyDir")));
-	json_array_append_new(mounts, json_must(json_pack("{s:s, s:s}", "name", name, "mountPath", dir)));
+	json_append(volumes, json_pack("{s:s, s:{}}", "name", name, "emptyDir"));
+	json_append(mounts, json_pack("{s:s, s:s}", "name", name, "mountPath", dir));
 }
 
 static void note_data(struct conversion *c, const struct object *of, const char *path, const char *uri,
@@ -289,8 +289,7 @@ static int write_model(struct conversion *c, struct object *of, const struct mod
 	json_t *o = object_new("Model", use->name), *from = NULL, *pod;
 	const char *path;
 
-	if (json_array_append_new(c->out_models, o) < 0)
-		json_must(NULL);
+	json_append(c->out_models, o);
 	pod = json_child(json_child(json_child(o, "spec"), "template"), "spec");
 	c->quiet = of->used; /* all has been said for the first Model of this model, but for the devices */
 	of->used = true;

@@ -62,8 +62,7 @@ void task_after(struct task *t, int64_t delay_ms, timeline_fn *run)
 
 void cluster_append(json_t *list, json_t *o)
 {
-	if (json_array_append_new(list, o) < 0)
-		json_must(NULL);
+	json_append(list, o);
 }
 
 static json_t *conditions_of(json_t *doc)

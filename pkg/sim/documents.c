@@ -52,7 +52,7 @@ json_t *document_endpoint(const struct story *s, const struct story_endpoint *e)
 			json_put_int(pool, "minInstanceCount", p->min);
 		if (p->max > 0)
 			json_put_int(pool, "maxInstanceCount", p->max);
-		json_array_append_new(pools, pool);
+		json_append(pools, pool);
 	}
 	document_model_name(e, model);
 	return document(
@@ -81,7 +81,7 @@ void document_turn_pools(json_t *endpoint, size_t n)
 		json_t *pool = json_must(json_deep_copy(json_array_get(pools, (i + n) % count)));
 
 		json_put_int(pool, "priority", json_integer_value(json_at(json_array_get(pools, i), "priority")));
-		json_array_append_new(turned, pool);
+		json_append(turned, pool);
 	}
 	json_set(json_at(endpoint, "spec"), "instancePools", turned);
 }

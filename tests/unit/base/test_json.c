@@ -137,13 +137,18 @@ static void building(void **state)
 	json_put_str(json_child(json_child(j, "meta"), "labels"), "a", "b");
 	json_put_str(json_child(json_child(j, "meta"), "labels"), "c", "d");
 	json_set(j, "int", json_null());
+	json_t *list = json_array();
+	json_set(j, "list", list);
+	json_append(list, json_integer(1));
+	json_append(list, json_true());
 	CLEANUP_FREE char *compact = json_compact(j);
 	assert_string_equal(compact,
 	                    "{\"z\":\"last\",\"bad\":\"a\xef\xbf\xbd\",\"int\":null,\"yes\":true,"
-	                    "\"time\":\"2026-11-25T17:00:00Z\",\"meta\":{\"labels\":{\"a\":\"b\",\"c\":\"d\"}}}");
+	                    "\"time\":\"2026-11-25T17:00:00Z\",\"meta\":{\"labels\":{\"a\":\"b\",\"c\":\"d\"}},"
+	                    "\"list\":[1,true]}");
 	CLEANUP_FREE char *canonical = json_canonical(j);
 	assert_string_equal(canonical, "{\"bad\":\"a\xef\xbf\xbd\",\"int\":null,"
-	                               "\"meta\":{\"labels\":{\"a\":\"b\",\"c\":\"d\"}},"
+	                               "\"list\":[1,true],\"meta\":{\"labels\":{\"a\":\"b\",\"c\":\"d\"}},"
 	                               "\"time\":\"2026-11-25T17:00:00Z\",\"yes\":true,\"z\":\"last\"}");
 }
 
