@@ -24,14 +24,17 @@ static void emit(yaml_emitter_t *e, yaml_event_t *event, int ok)
 	must(yaml_emitter_emit(e, event));
 }
 
-/* Is it a string for every reader, of YAML 1.1 and 1.2, when it stands without quotes? Whether its characters allow that,
- * libyaml looks at. */
+/* Is it a string for every reader, of YAML 1.1 and 1.2, when it stands without quotes? Whether its ASCII characters allow
+ * that, libyaml looks at. What else could be taken for the end of a line (U+2028) is escaped between double quotes only. */
 static bool is_plain(const char *s)
 {
 	static const char *const words[] = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strcasecmp(s, words[i]) == 0)
+			return false;
+	for (const char *c = s; *c; c++)
+		if (*c < ' ' || *c > '~')
 			return false;
 	return isalpha((unsigned char)*s) || *s == '/';
 }

@@ -308,9 +308,11 @@ static void written(void **state)
 		"[\"plain words\", \"/opt/ml\", \"Off\", \"12\", \"1e3\", \"\", \"~\", \"-\", \"a: b\", \"a #b\"]",
 		"---\n- plain words\n- /opt/ml\n- \"Off\"\n- \"12\"\n- \"1e3\"\n- \"\"\n- \"~\"\n- \"-\"\n"
 		"- 'a: b'\n- 'a #b'\n");
-	check_written("[\"two\\nlines\\n\", \"tab\\there\", \" space \", \"quote'\\\"\", \"caf\\u00e9\", "
-	              "\"\\u0085\\u2028\\u0007\"]",
-	              NULL);
+	check_written(
+		"[\"two\\nlines\\n\", \"tab\\there\", \" space \", \"quote'\\\"\", \"caf\\u00e9\", "
+		"\"x\\u0085\\u2028\\u2029\\u0007\\r\\u007f\"]",
+		"---\n- \"two\\nlines\\n\"\n- \"tab\\there\"\n- \" space \"\n- quote'\"\n- \"caf\xc3\xa9\"\n"
+		"- \"x\\N\\L\\P\\a\\r\\x7F\"\n");
 	check_written(
 		"{\"no\": \"a word that nobody folds, however long the line gets because of it, and it does get long "
 		"here, beyond eighty characters\"}",
