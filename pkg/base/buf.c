@@ -70,16 +70,22 @@ void buf_add_char(struct buf *b, char c)
 
 void buf_addf(struct buf *b, const char *fmt, ...)
 {
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vaddf(b, fmt, ap);
+	va_end(ap);
+}
+
+void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
+{
 	if (!reserve(b, 0))
 		return;
-	va_list ap, again;
-	va_start(ap, fmt);
+	va_list again;
 	va_copy(again, ap);
 	int n = vsnprintf(b->ptr + b->len, b->cap - b->len, fmt, ap);
 	if (n >= 0 && (size_t)n >= b->cap - b->len && reserve(b, (size_t)n))
 		n = vsnprintf(b->ptr + b->len, b->cap - b->len, fmt, again);
 	va_end(again);
-	va_end(ap);
 	if (n < 0)
 		b->failed = true;
 	if (!b->failed)

@@ -21,6 +21,7 @@ void buf_add_str(struct buf *b, const char *s);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_char(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vaddf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Append with every byte that is not part of well-formed UTF-8 replaced by U+FFFD. */
 void buf_add_utf8(struct buf *b, struct slice s);
 /* Append as the inside of a JSON string (always valid: see buf_add_utf8) / percent-encoded for a URL query. */

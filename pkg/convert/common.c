@@ -42,18 +42,22 @@ void note(struct conversion *c, const struct object *of, const char *path, const
           const char *fmt, ...)
 {
 	const char *full = path_join(c, of->prefix, path);
-	char text[1024];
+	size_t start = c->notes->len;
 	va_list ap;
 
 	if (c->quiet)
 		return;
-	va_start(ap, fmt);
-	str_vformat(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	buf_addf(c->notes, "%s: ", of->file);
 	if (*full)
 		buf_addf(c->notes, "%s%s%s: ", full, value ? " = " : "", value ? shown(c, value) : "");
-	buf_addf(c->notes, "%s\n", text);
+	va_start(ap, fmt);
+	buf_vaddf(c->notes, fmt, ap);
+	va_end(ap);
+	/* It becomes a comment, which ends at CR, NEL and the like, too. */
+	for (size_t i = start; i < c->notes->len; i++)
+		if (c->notes->ptr[i] < ' ' || c->notes->ptr[i] > '~')
+			c->notes->ptr[i] = '?';
+	buf_add_char(c->notes, '\n');
 }
 
 void refuse_fill(struct conversion *c, struct err *err, const struct object *of, const char *path,
@@ -106,8 +110,8 @@ int take_object(struct conversion *c, const struct object *of, const char *path,
 
 	if (!v)
 		return 0;
-	if (!json_is_object(v))
-		return refuse(c, err, of, path_join(c, path, key), v, "must be an object");
+	if (!json_is_object(v)) /* not shown: it may be what the variables should have been */
+		return refuse(c, err, of, path_join(c, path, key), NULL, "must be an object");
 	*ret = v;
 	return 0;
 }
@@ -121,10 +125,10 @@ int take_objects(struct conversion *c, const struct object *of, const char *path
 	if (!v)
 		return 0;
 	if (!json_is_array(v))
-		return refuse(c, err, of, path_join(c, path, key), v, "must be a list");
+		return refuse(c, err, of, path_join(c, path, key), NULL, "must be a list");
 	json_array_foreach(v, i, item)
 		if (!json_is_object(item))
-			return refuse(c, err, of, path_item(c, path_join(c, path, key), i), item, "must be an object");
+			return refuse(c, err, of, path_item(c, path_join(c, path, key), i), NULL, "must be an object");
 	*ret = v;
 	return 0;
 }

@@ -85,7 +85,7 @@ static int collect(struct conversion *c, const char *file, const char *prefix, j
 		return 0;
 	}
 	if (!json_is_object(o))
-		return refuse(c, err, &here, "", o, "is no object");
+		return refuse(c, err, &here, "", NULL, "is no object");
 	if (foreign(o)) {
 		note(c, &here, "", NULL, "%s", foreign(o));
 		return 0;
@@ -107,27 +107,15 @@ static int collect(struct conversion *c, const char *file, const char *prefix, j
 	return 0;
 }
 
-/* What a comment may hold. */
-static const char *ascii(struct conversion *c, const char *name)
-{
-	char *copy = arena_strdup(&c->arena, name);
-
-	for (char *p = copy; *p; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	return copy;
-}
-
 /* One JSON text after the other. */
 static int read_file(struct conversion *c, const struct convert_file *f, struct err *err)
 {
 	struct slice rest = slice_trim(f->text);
-	const char *name = ascii(c, f->name);
 	size_t before = json_array_size(c->documents);
 	const char *prefix = "";
 
 	if (rest.len == 0)
-		return err_set(err, ERR_INVALID, "%s: nothing is in it", name);
+		return err_set(err, ERR_INVALID, "%s: nothing is in it", f->name);
 	while (rest.len > 0) {
 		struct slice text = rest;
 		struct jscan s;
@@ -138,13 +126,13 @@ static int read_file(struct conversion *c, const struct convert_file *f, struct 
 		whole = jscan_raw(&s, &text) == 0;
 		o = json_parse(whole ? text : rest, err); /* of what is broken it tells line and column */
 		if (!o)
-			return err_prefix(err, "%s", name);
+			return err_prefix(err, "%s", f->name);
 		json_append(c->documents, o);
 		if (!whole) {
 			jscan_err(&s, err);
-			return err_prefix(err, "%s", name);
+			return err_prefix(err, "%s", f->name);
 		}
-		if (collect(c, name, prefix, o, 0, err) < 0)
+		if (collect(c, f->name, prefix, o, 0, err) < 0)
 			return -1;
 		prefix = arena_printf(&c->arena, "#%zu", json_array_size(c->documents) - before + 1);
 		rest = slice_trim(slice_skip(rest, (size_t)(s.p - rest.ptr)));

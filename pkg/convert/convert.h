@@ -15,8 +15,9 @@ struct convert_file {
  * ret_yaml gets the notes as comments, then a Model for each model (one more for each other number of GPUs that it is used
  * with) and an InstancePoolEndpoint for each variant of each endpoint. ret_notes gets one line for each field that was not
  * carried over, or carried over into something else, with its file, path and value, and what to do about it. It is plain
- * ASCII but for the files' names. Values of environment variables are never in it.
+ * ASCII; what else a file's name holds is a '?'.
  *
- * The error names file, field and value of what is not understood. */
+ * The error names file, field and value of what is not understood. Values of environment variables, or of what may be
+ * meant for them (fields that are not known, no objects where there should be one), are in neither. */
 int convert(const struct convert_file *files, size_t n_files, struct buf *ret_yaml, struct buf *ret_notes,
             struct err *err);

@@ -190,7 +190,8 @@ void fields_note(struct conversion *c, const struct object *of, const char *path
 		const struct field *f = find(table, key);
 
 		if (!f)
-			note(c, of, path_join(c, path, key), v, "not carried over: no such field is known here");
+			note(c, of, path_join(c, path, shown_text(c, key)), NULL,
+			     "not carried over: no such field is known here");
 		else if (f->fate == FIELD_LEFT && !is_nothing(v))
 			note(c, of, path_join(c, path, key), v, "%s", f->why);
 		else if (f->fate == FIELD_RECORD)

@@ -51,7 +51,8 @@ struct field {
 	const char *why; /* LEFT: and what to do instead */
 };
 
-/* A line of ret_notes about the field at `path` of the object, with its value if that is not NULL. */
+/* A line of ret_notes about the field at `path` of the object, with its value if that is not NULL. What is not ASCII
+ * or no character becomes '?'. */
 void note(struct conversion *c, const struct object *of, const char *path, const json_t *value,
           const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* -1: file, path, value (NULL: none) and what is wrong with it. */

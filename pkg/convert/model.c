@@ -1,4 +1,5 @@
 /* CreateModel -> Model. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <strings.h>
 #include "convert/fields.h"
@@ -122,14 +123,55 @@ static void note_data(struct conversion *c, const struct object *of, const char 
 	     dir, volume, command);
 }
 
+/* Letters, digits and these. */
+static bool consists_of(const char *text, const char *others)
+{
+	while (isalnum((unsigned char)*text) || (*text && strchr(others, *text)))
+		text++;
+	return *text == '\0';
+}
+
+static bool is_printable(const char *text)
+{
+	while (*text >= ' ' && *text <= '~')
+		text++;
+	return *text == '\0';
+}
+
+/* As one word of a shell, of any length. */
+static const char *uri_word(struct conversion *c, const char *uri)
+{
+	CLEANUP_BUF struct buf b;
+
+	buf_init(&b, SIZE_MAX);
+	if (!str_starts(uri, "s3://") || !is_printable(uri))
+		return "<the URI>";
+	if (consists_of(uri, ":/._-"))
+		return uri;
+	buf_add_char(&b, '\'');
+	for (; *uri; uri++)
+		if (*uri == '\'')
+			buf_add_str(&b, "'\\''");
+		else
+			buf_add_char(&b, *uri);
+	buf_add_char(&b, '\'');
+	return arena_slicedup(&c->arena, buf_slice(&b));
+}
+
 /* For an image that has the AWS CLI. */
 static const char *fetch(struct conversion *c, const char *uri, bool unpack, bool one_file, const char *dir)
 {
-	const char *from = shown_text(c, uri);
+	const char *from = uri_word(c, uri);
 
 	if (unpack)
 		return arena_printf(&c->arena, "aws s3 cp %s - | tar -xz -C %s", from, dir);
 	return arena_printf(&c->arena, "aws s3 cp %s%s %s/", one_file ? "" : "--recursive ", from, dir);
+}
+
+/* It becomes part of a path. */
+static bool is_channel(const char *name)
+{
+	return consists_of(name, "._-") && !str_eq(name, ".") && !str_eq(name, "..");
 }
 
 static int write_source(struct conversion *c, const struct object *of, const char *path, json_t *source,
@@ -187,6 +229,9 @@ static int write_data(struct conversion *c, const struct object *of, const char 
 			return -1;
 		if (!channel)
 			return refuse(c, err, of, path_join(c, here, "ChannelName"), NULL, "is missing");
+		if (!is_channel(channel))
+			return refuse(c, err, of, path_join(c, here, "ChannelName"), json_object_get(item, "ChannelName"),
+			              "must consist of letters, digits, '.', '_' and '-'");
 		label_from(channel, "channel", NAME_MAX_BYTES - 24, label);
 		if (write_source(c, of, here, item, pod, container, arena_printf(&c->arena, "%s-%zu", label, i),
 		                 arena_printf(&c->arena, EXTRA_DIR "/%s", channel), err) < 0)
