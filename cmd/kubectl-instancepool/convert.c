@@ -37,29 +37,13 @@ static const char help[] =
 	"  aws sagemaker describe-endpoint --endpoint-name my-llm >endpoint.json\n"
 	"  kubectl instancepool convert model.json config.json endpoint.json >my-llm.yaml\n";
 
-static int read_input(struct buf *b, struct err *err)
-{
-	char chunk[4096];
-	ssize_t n;
-
-	while ((n = read(STDIN_FILENO, chunk, sizeof(chunk))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set(err, ERR_IO, "standard input: %s", strerror(errno));
-		buf_add(b, chunk, (size_t)n);
-	}
-	return buf_failed(b) ? err_set(err, ERR_LIMIT, "standard input: more than %u bytes", MAX_INPUT_BYTES) : 0;
-}
-
 static int read_all(char **names, size_t n, struct buf *texts, struct convert_file *files, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		bool is_input = str_eq(names[i], "-");
-
-		if ((is_input ? read_input(&texts[i], err) : file_read(names[i], &texts[i], err)) < 0)
+		if (file_read_input(names[i], &texts[i], err) < 0)
 			return -1;
-		files[i] = (struct convert_file){is_input ? "standard input" : names[i], buf_slice(&texts[i])};
+		files[i] =
+			(struct convert_file){str_eq(names[i], "-") ? "standard input" : names[i], buf_slice(&texts[i])};
 	}
 	return 0;
 }
