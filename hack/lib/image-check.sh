@@ -144,7 +144,9 @@ modelserver_runs() {
 	port=$(free_port)
 	in_image "$root" /usr/bin/modelserver --port "$port" --term-seconds 1 >"$WORK/modelserver.log" 2>&1 &
 	pid=$!
+	# Pausing it does not end it.
 	{ wait_until 20 curl -s -o /dev/null "http://127.0.0.1:$port/ping" &&
+		kill -STOP "$pid" && sleep 0.2 && kill -CONT "$pid" && sleep 0.2 &&
 		answers 200 "http://127.0.0.1:$port/ping" && answers 405 "http://127.0.0.1:$port/invocations" &&
 		same "$(curl -s -d 12345 "http://127.0.0.1:$port/invocations" | jq .inputBytes)" 5; } || status=1
 	kill "$pid"

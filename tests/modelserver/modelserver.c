@@ -2,6 +2,7 @@
  * long to load, to answer and to stop as it is told to. As an init container it plays the download of the weights.
  *
  * On libmicrohttpd itself, a thread for each connection: pkg/net's server is for short answers on one loop. */
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <microhttpd.h>
@@ -180,10 +181,19 @@ static sigset_t end_signals(void)
 /* True if a signal to end came within this time; seconds < 0: waits for one. */
 static bool told_to_end(int64_t seconds)
 {
+	const int64_t until_ms = mono_now().ms + seconds * MS_PER_S;
 	sigset_t set = end_signals();
-	struct timespec patience = {.tv_sec = seconds};
+	int got;
 
-	return (seconds < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &patience)) > 0;
+	do { /* SIGCONT interrupts */
+		int64_t left_ms = until_ms - mono_now().ms;
+		struct timespec patience = {.tv_sec = left_ms / MS_PER_S, .tv_nsec = left_ms % MS_PER_S * 1000000};
+
+		if (left_ms < 0)
+			patience = (struct timespec){0};
+		got = seconds < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &patience);
+	} while (got < 0 && errno == EINTR);
+	return got > 0;
 }
 
 static int serve(const struct options *o)
