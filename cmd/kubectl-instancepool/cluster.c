@@ -12,6 +12,7 @@ struct cluster {
 	struct loop *loop;
 	struct kube_client *client;
 	char *ns;
+	struct wall date; /* of the last answer that had one */
 	/* Of the request under way. */
 	struct buf *body;
 	struct err *err;
@@ -59,11 +60,18 @@ const char *cluster_server(const struct cluster *c)
 	return c->config.server;
 }
 
+struct wall cluster_now(const struct cluster *c)
+{
+	return wall_is_set(c->date) ? c->date : wall_now();
+}
+
 static void on_answer(void *arg, enum kube_outcome outcome, const struct kube_reply *r, const struct err *err)
 {
 	struct cluster *c = arg;
 
 	(void)outcome;
+	if (wall_is_set(r->date))
+		c->date = r->date;
 	if (err->code == ERR_NONE) {
 		buf_add_slice(c->body, r->body);
 		c->result = buf_failed(c->body)

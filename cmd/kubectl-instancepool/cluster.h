@@ -2,6 +2,7 @@
 /* Reading from the API server, one request after the other: each call returns when the answer is there. A request that
  * has taken 30 s has failed. */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 struct cluster_options {
@@ -20,6 +21,9 @@ void cluster_free(struct cluster *c); /* NULL is fine */
 const char *cluster_namespace(const struct cluster *c);
 /* The server's URL. Borrowed. */
 const char *cluster_server(const struct cluster *c);
+
+/* The server's clock, in seconds, as its last answer had it; this machine's, which may go wrong, where none had. */
+struct wall cluster_now(const struct cluster *c);
 
 /* GET of a path ("/api/v1/nodes/a?...", escaped); the answer's body is appended. A 404 is ERR_NOT_FOUND: with reason
  * "NotFound" the object is not there, with "" the server does not know such a kind. Else as kube_done_fn has it: a 403 is

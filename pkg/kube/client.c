@@ -172,6 +172,7 @@ static void on_http_done(void *arg, const struct http_response *r, const struct 
 	}
 	struct kube_reply reply = {
 		.http_status = r->status,
+		.date = r->date,
 		.body = r->body,
 		.uid = meta.uid ? meta.uid : "",
 		.resource_version = meta.resource_version ? meta.resource_version : "",

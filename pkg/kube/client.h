@@ -57,6 +57,7 @@ struct kube_request {
 
 struct kube_reply {
 	int http_status;
+	struct wall date;  /* the server's clock, in seconds; not set where it did not say */
 	struct slice body; /* valid during the callback */
 	/* Of the object in the answer, where there is one; valid during the callback, else "". */
 	const char *uid, *resource_version;

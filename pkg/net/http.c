@@ -158,6 +158,15 @@ static int64_t retry_after_ms(struct http_call *call)
 	return ms < 0 ? 0 : ms > MAX_RETRY_AFTER_MS ? MAX_RETRY_AFTER_MS : ms;
 }
 
+static struct wall date_of(struct http_call *call)
+{
+	struct curl_header *h;
+	if (curl_easy_header(call->easy, "Date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return (struct wall){0};
+	time_t t = curl_getdate(h->value, NULL);
+	return (struct wall){t == -1 ? 0 : (int64_t)t * MS_PER_S};
+}
+
 /* Tells the callers, outside of libcurl, of what has ended until now; what ends by their doing has its turn later. */
 static void deliver(struct http_client *c)
 {
@@ -178,6 +187,7 @@ static void deliver(struct http_client *c)
 			curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
 			r.content_type = type ? type : "";
 			r.retry_after_ms = retry_after_ms(call);
+			r.date = date_of(call);
 		}
 		if (call->cb.on_done)
 			call->cb.on_done(call->cb.arg, &r, &call->err);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "net/loop.h"
 
@@ -56,6 +57,7 @@ struct http_request {
 struct http_response {
 	int status;               /* 0 when there was none */
 	int64_t retry_after_ms;   /* from Retry-After (seconds or a date), -1 if none */
+	struct wall date;         /* the server's clock, in seconds, from Date; not set if none */
 	struct slice body;        /* collected; valid during the callback; empty where on_data took it */
 	const char *content_type; /* valid during the callback; "" if none */
 	bool sent;                /* something of the request may have reached the server */

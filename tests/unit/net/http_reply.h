@@ -16,6 +16,7 @@ struct reply {
 	enum err_code code;
 	char message[768], content_type[64];
 	int64_t retry_after_ms;
+	struct wall date;
 	bool sent;
 	struct buf body; /* collected or streamed */
 	unsigned chunks;
@@ -58,6 +59,7 @@ static inline void on_done(void *arg, const struct http_response *response, cons
 	r->code = err->code;
 	r->sent = response->sent;
 	r->retry_after_ms = response->retry_after_ms;
+	r->date = response->date;
 	str_copy(r->message, sizeof(r->message), err->message);
 	str_copy(r->content_type, sizeof(r->content_type), response->content_type);
 	buf_add_slice(&r->body, response->body);

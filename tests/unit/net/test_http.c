@@ -15,6 +15,7 @@ static void answers_over_http2(void **state)
 	assert_answer(&a, 200, "hello");
 	assert_string_equal(a.content_type, "application/json");
 	assert_int_equal(a.retry_after_ms, -1);
+	assert_in_range(a.date.ms, wall_now().ms - 20000, wall_now().ms);
 	call(c, &b, (struct http_request){.path = "/missing?x=1", .method = "DELETE"});
 	WAIT(b.done);
 	assert_answer(&b, 404, "nothing here");
