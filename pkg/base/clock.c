@@ -180,3 +180,27 @@ void duration_format(int64_t ms, char buf[static DURATION_TEXT_SIZE])
 	else
 		str_copy(buf, DURATION_TEXT_SIZE, "0s");
 }
+
+void age_format(int64_t ms, char buf[static AGE_TEXT_SIZE])
+{
+	/* Up to how many seconds, the unit, and the smaller one beside it: k8s.io/apimachinery's HumanDuration. */
+	static const struct {
+		int64_t below_s, unit_s, minor_s;
+		char unit, minor;
+	} forms[] = {
+		{120, 1, 0, 's', 0},           {600, 60, 1, 'm', 's'},
+		{3 * 3600, 60, 0, 'm', 0},     {8 * 3600, 3600, 60, 'h', 'm'},
+		{48 * 3600, 3600, 0, 'h', 0},  {8 * 86400, 86400, 3600, 'd', 'h'},
+		{INT64_MAX, 86400, 0, 'd', 0},
+	};
+	int64_t s = ms > 0 ? ms / MS_PER_S : 0;
+	size_t i = 0;
+
+	while (s >= forms[i].below_s)
+		i++;
+	if (forms[i].minor_s > 0 && s % forms[i].unit_s / forms[i].minor_s > 0)
+		str_format(buf, AGE_TEXT_SIZE, "%" PRId64 "%c%" PRId64 "%c", s / forms[i].unit_s, forms[i].unit,
+		           s % forms[i].unit_s / forms[i].minor_s, forms[i].minor);
+	else
+		str_format(buf, AGE_TEXT_SIZE, "%" PRId64 "%c", s / forms[i].unit_s, forms[i].unit);
+}

@@ -49,3 +49,7 @@ int wall_parse(struct slice s, struct wall *ret, struct err *err);
  * rounded. */
 #define DURATION_TEXT_SIZE 24
 void duration_format(int64_t ms, char buf[static DURATION_TEXT_SIZE]);
+
+/* "45s", "3m10s", "25m", "7h5m", "2d4h", "30d": as kubectl writes ages. */
+#define AGE_TEXT_SIZE 32
+void age_format(int64_t ms, char buf[static AGE_TEXT_SIZE]);

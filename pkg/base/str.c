@@ -2,6 +2,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define MAX_NAME 253 /* that is compared */
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return slice_starts(slice_from(s), prefix);
@@ -173,4 +175,26 @@ void str_clean(char *s)
 		s += n;
 		left -= n;
 	}
+}
+
+size_t name_distance(const char *a, const char *b)
+{
+	size_t la = strnlen(a, MAX_NAME), lb = strnlen(b, MAX_NAME), row[MAX_NAME + 1];
+
+	for (size_t j = 0; j <= lb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			size_t changed = corner + (a[i - 1] != b[j - 1]), shorter = row[j] + 1, longer = row[j - 1] + 1;
+
+			corner = row[j];
+			row[j] = changed < shorter ? changed : shorter;
+			if (longer < row[j])
+				row[j] = longer;
+		}
+	}
+	return row[lb];
 }

@@ -67,3 +67,7 @@ bool str_copy(char *buf, size_t size, const char *s);
  * those beyond ASCII), line separators and what turns the direction of writing. Bytes that are not UTF-8 become '?'.
  * For text of the API that is printed; a struct err's message has been through it. */
 void str_clean(char *s);
+
+/* How many letters must be changed, added or left out to make the one of the other: for names that were misspelt. Of what is
+ * longer than 253 bytes the rest is not looked at. */
+size_t name_distance(const char *a, const char *b);

@@ -57,11 +57,3 @@ void inspect_write(const struct inspect_facts *f, const struct inspect_style *st
 /* What to do next, the most urgent first: sentences in the arena. Returns how many; 0: nothing. */
 size_t inspect_advise(const struct inspect_facts *f, struct arena *a,
                       const char *ret[static INSPECT_MAX_STEPS]);
-
-/* "45s", "3m10s", "25m", "7h5m", "2d4h", "30d": as kubectl writes ages. */
-#define AGE_TEXT_SIZE 32
-void age_format(int64_t ms, char buf[static AGE_TEXT_SIZE]);
-
-/* How many letters must be changed, added or left out to make the one of the other: for names that were misspelt. Of what is
- * longer than 253 bytes the rest is not looked at. */
-size_t name_distance(const char *a, const char *b);

@@ -1,5 +1,4 @@
 #include "inspect/text.h"
-#include <inttypes.h>
 
 #define MIN_COLUMNS 20u /* of the text, however narrow the terminal is */
 
@@ -80,52 +79,4 @@ void text_write(const struct inspect_style *style, const char *first, const char
 		text += strspn(text, " ");
 		before = rest;
 	} while (*text);
-}
-
-void age_format(int64_t ms, char buf[static AGE_TEXT_SIZE])
-{
-	/* Up to how many seconds, the unit, and the smaller one beside it: k8s.io/apimachinery's HumanDuration. */
-	static const struct {
-		int64_t below_s, unit_s, minor_s;
-		char unit, minor;
-	} forms[] = {
-		{120, 1, 0, 's', 0},           {600, 60, 1, 'm', 's'},
-		{3 * 3600, 60, 0, 'm', 0},     {8 * 3600, 3600, 60, 'h', 'm'},
-		{48 * 3600, 3600, 0, 'h', 0},  {8 * 86400, 86400, 3600, 'd', 'h'},
-		{INT64_MAX, 86400, 0, 'd', 0},
-	};
-	int64_t s = ms > 0 ? ms / MS_PER_S : 0;
-	size_t i = 0;
-
-	while (s >= forms[i].below_s)
-		i++;
-	if (forms[i].minor_s > 0 && s % forms[i].unit_s / forms[i].minor_s > 0)
-		str_format(buf, AGE_TEXT_SIZE, "%" PRId64 "%c%" PRId64 "%c", s / forms[i].unit_s, forms[i].unit,
-		           s % forms[i].unit_s / forms[i].minor_s, forms[i].minor);
-	else
-		str_format(buf, AGE_TEXT_SIZE, "%" PRId64 "%c", s / forms[i].unit_s, forms[i].unit);
-}
-
-#define MAX_NAME 253
-
-size_t name_distance(const char *a, const char *b)
-{
-	size_t la = strnlen(a, MAX_NAME), lb = strnlen(b, MAX_NAME), row[MAX_NAME + 1];
-
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t changed = corner + (a[i - 1] != b[j - 1]), shorter = row[j] + 1, longer = row[j - 1] + 1;
-
-			corner = row[j];
-			row[j] = changed < shorter ? changed : shorter;
-			if (longer < row[j])
-				row[j] = longer;
-		}
-	}
-	return row[lb];
 }

@@ -2,7 +2,7 @@
 /* Text for a terminal. */
 #include "inspect/inspect.h"
 
-/* In texts for page_text(), where colours begin and end; nobody else's text holds any control character. */
+/* In texts for text_write(), where colours begin and end; nobody else's text holds any control character. */
 #define RED "\x01"
 #define YELLOW "\x02"
 #define GREEN "\x03"

@@ -197,13 +197,48 @@ static void wall_arithmetic(void **state)
 	assert_false(wall_is_set((struct wall){0}));
 }
 
+/* What kubectl (k8s.io/apimachinery/pkg/util/duration) prints. */
+static void ages(void **state)
+{
+	static const struct {
+		int64_t s;
+		const char *text;
+	} cases[] = {
+		{-5, "0s"},
+		{0, "0s"},
+		{119, "119s"},
+		{120, "2m"},
+		{190, "3m10s"},
+		{599, "9m59s"},
+		{600, "10m"},
+		{10799, "179m"},
+		{10800, "3h"},
+		{25500, "7h5m"},
+		{28800, "8h"},
+		{172799, "47h"},
+		{172800, "2d"},
+		{187200, "2d4h"},
+		{691199, "7d23h"},
+		{691200, "8d"},
+		{86400 * 400, "400d"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[AGE_TEXT_SIZE];
+
+		age_format(cases[i].s * MS_PER_S, text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parses),          cmocka_unit_test(refuses),
 		cmocka_unit_test(formats),         cmocka_unit_test(agrees_with_gmtime),
 		cmocka_unit_test(durations),       cmocka_unit_test(clocks_run),
-		cmocka_unit_test(wall_arithmetic),
+		cmocka_unit_test(wall_arithmetic), cmocka_unit_test(ages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

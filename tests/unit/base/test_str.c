@@ -181,12 +181,23 @@ static void clean(void **state)
 	cleaned("\xc3\xa9 \xc2\xa9 \xc2\xa0 \xe2\x80\xa6", "\xc3\xa9 \xc2\xa9 \xc2\xa0 \xe2\x80\xa6");
 }
 
+static void distances(void **state)
+{
+	(void)state;
+	assert_int_equal(name_distance("my-llm", "my-llm"), 0);
+	assert_int_equal(name_distance("my-lm", "my-llm"), 1);
+	assert_int_equal(name_distance("mi-llm", "my-llm"), 1);
+	assert_int_equal(name_distance("my-llm-2", "my-llm"), 2);
+	assert_int_equal(name_distance("", "abc"), 3);
+	assert_int_equal(name_distance("kitten", "sitting"), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comparisons), cmocka_unit_test(split),         cmocka_unit_test(trim),
 		cmocka_unit_test(utf8),        cmocka_unit_test(whole_numbers), cmocka_unit_test(fixed_buffers),
-		cmocka_unit_test(memory),      cmocka_unit_test(clean),
+		cmocka_unit_test(memory),      cmocka_unit_test(clean),         cmocka_unit_test(distances),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,52 +7,6 @@
 #include "inspect/inspect.h"
 #include "inspect/text.h"
 
-/* What kubectl (k8s.io/apimachinery/pkg/util/duration) prints. */
-static void ages(void **state)
-{
-	static const struct {
-		int64_t s;
-		const char *text;
-	} cases[] = {
-		{-5, "0s"},
-		{0, "0s"},
-		{119, "119s"},
-		{120, "2m"},
-		{190, "3m10s"},
-		{599, "9m59s"},
-		{600, "10m"},
-		{10799, "179m"},
-		{10800, "3h"},
-		{25500, "7h5m"},
-		{28800, "8h"},
-		{172799, "47h"},
-		{172800, "2d"},
-		{187200, "2d4h"},
-		{691199, "7d23h"},
-		{691200, "8d"},
-		{86400 * 400, "400d"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		char text[AGE_TEXT_SIZE];
-
-		age_format(cases[i].s * MS_PER_S, text);
-		assert_string_equal(text, cases[i].text);
-	}
-}
-
-static void distances(void **state)
-{
-	(void)state;
-	assert_int_equal(name_distance("my-llm", "my-llm"), 0);
-	assert_int_equal(name_distance("my-lm", "my-llm"), 1);
-	assert_int_equal(name_distance("mi-llm", "my-llm"), 1);
-	assert_int_equal(name_distance("my-llm-2", "my-llm"), 2);
-	assert_int_equal(name_distance("", "abc"), 3);
-	assert_int_equal(name_distance("kitten", "sitting"), 3);
-}
-
 static void written(const char *text, unsigned width, bool color, const char *expected)
 {
 	CLEANUP_BUF struct buf out;
@@ -98,8 +52,6 @@ static void texts_are_clean(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ages),
-		cmocka_unit_test(distances),
 		cmocka_unit_test(lines),
 		cmocka_unit_test(texts_are_clean),
 	};
