@@ -1,14 +1,13 @@
 #include "facts.h"
 #include <stdlib.h>
 #include "api/names.h"
-#include "base/clock.h"
 #include "kube/resource.h"
 
 #define MAX_OBJECT_BYTES (4u << 20)
 #define MAX_PATH_BYTES 4096u
 #define MAX_PODS_ASKED 5 /* about whose Events is asked, of those that are not well */
 #define MAX_SUGGESTIONS 5
-#define LEASE_NAME "instancepool-operator"
+#define OPERATOR_NAME "instancepool-operator"
 
 static const struct kube_resource endpoints = {API_GROUP, API_VERSION, "instancepoolendpoints",
                                                "InstancePoolEndpoint", true};
@@ -287,7 +286,7 @@ static void read_events(struct facts *f, struct cluster *c)
 	}
 }
 
-/* The operator's Lease */
+/* The operator: its Deployment and Lease */
 
 struct lease_fields {
 	const char *holder;
@@ -302,17 +301,46 @@ static const struct jfield lease_spec_fields[] = {
 };
 static const struct jfield lease_fields[] = {{"spec", J_OBJECT, .sub = lease_spec_fields}, {0}};
 
+/* Of several the first. */
+static int add_operator(void *arg, struct slice item, struct err *err)
+{
+	struct facts *f = arg;
+	struct objmeta meta = {0};
+
+	if (objmeta_read(item, &f->arena, &meta, err) < 0)
+		return -1;
+	if (!f->view.lease.name)
+		f->view.lease.name = meta.name;
+	return 0;
+}
+
+/* The chart calls Deployment and Lease after the release. False: they may have another name than the usual one. */
+static bool find_operator(struct facts *f, struct cluster *c, const char *ns)
+{
+	struct inspect_lease *ret = &f->view.lease;
+	struct err err = ERR_INIT;
+	bool found = list(c, &deployments, ns, "labelSelector", "app.kubernetes.io/name=" OPERATOR_NAME,
+	                  add_operator, f, &err) == 0;
+
+	if (!found)
+		gap(f, "the operator's Deployment", &err);
+	ret->ns = ns;
+	if (!ret->name)
+		ret->name = OPERATOR_NAME;
+	return found;
+}
+
 static void read_lease(struct facts *f, struct cluster *c, const char *ns)
 {
 	CLEANUP_BUF struct buf body;
 	struct inspect_lease *ret = &f->view.lease;
 	struct lease_fields l = {0};
 	struct err err = ERR_INIT;
+	bool name_known = find_operator(f, c, ns);
 
-	*ret = (struct inspect_lease){.ns = ns, .name = LEASE_NAME};
-	if (get(c, &leases, ns, LEASE_NAME, &body, &err) < 0) {
-		ret->known = err.code == ERR_NOT_FOUND;
-		if (!ret->known)
+	if (get(c, &leases, ns, ret->name, &body, &err) < 0) {
+		ret->known = err.code == ERR_NOT_FOUND && name_known;
+		if (err.code != ERR_NOT_FOUND)
 			gap(f, "the operator's Lease", &err);
 		return;
 	}
@@ -336,7 +364,7 @@ int facts_read(struct facts *f, struct cluster *c, const char *name, const char 
 	read_models(f, c);
 	read_events(f, c);
 	read_lease(f, c, operator_ns);
-	f->view.now = wall_now();
+	f->view.now = cluster_now(c);
 	f->view.endpoint = f->endpoint;
 	f->view.pods = (const struct pod *const *)f->pods;
 	f->view.n_pods = f->n_pods;

@@ -16,7 +16,7 @@ struct advice {
 static void say(struct advice *a, const char *step)
 {
 	if (a->n < INSPECT_MAX_STEPS)
-		a->steps[a->n++] = step;
+		a->steps[a->n++] = text_clean(a->arena, step);
 }
 
 /* By reason. {ns}, {endpoint}, {pool}, {type}, {selector}, {message}; {pod}: one of the pool's that the reason is about;
@@ -130,9 +130,8 @@ static void advise_operator(struct advice *a)
 	bool unseen = !e->status.present || e->status.observed_generation < e->meta.generation;
 	bool silent = l->present && !str_empty(l->holder) && wall_is_set(l->renewed) &&
 	              a->f->now.ms - l->renewed.ms > l->duration_ms + UNSEEN_MS;
-	const char *look =
-		arena_printf(a->arena, "kubectl -n %s get pods; kubectl -n %s logs deployment/instancepool-operator",
-	                 l->ns, l->ns);
+	const char *look = arena_printf(a->arena, "kubectl -n %s get pods; kubectl -n %s logs deployment/%s",
+	                                l->ns, l->ns, l->name);
 	char age[AGE_TEXT_SIZE];
 
 	if (!unseen && !silent)
@@ -320,6 +319,8 @@ size_t inspect_advise(const struct inspect_facts *f, struct arena *arena,
 	};
 	struct advice a = {.f = f, .arena = arena, .steps = ret};
 
+	if (wall_is_set(f->endpoint->meta.deleted)) /* the operator leaves it alone */
+		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
 		rules[i](&a);
 	return a.n;

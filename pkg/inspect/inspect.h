@@ -16,10 +16,10 @@ struct inspect_event {
 
 /* The Lease that a leading operator renews. */
 struct inspect_lease {
-	bool known;   /* false: it could not be read */
-	bool present; /* there is one */
-	const char *ns, *name;
-	const char *holder; /* NULL: nobody */
+	bool known;            /* false: it, or its name, could not be read */
+	bool present;          /* there is one */
+	const char *ns, *name; /* the name is the operator's Deployment's, too */
+	const char *holder;    /* NULL: nobody */
 	struct wall renewed;
 	int64_t duration_ms;
 };
@@ -31,7 +31,7 @@ struct inspect_gap {
 };
 
 struct inspect_facts {
-	struct wall now;
+	struct wall now; /* by the API server's clock, as all that is compared with it */
 	const struct endpoint *endpoint;
 	const struct pod *const *pods; /* the endpoint's, any order */
 	size_t n_pods;
@@ -54,6 +54,6 @@ struct inspect_style {
 void inspect_write(const struct inspect_facts *f, const struct inspect_style *style, struct buf *out);
 
 #define INSPECT_MAX_STEPS 5
-/* What to do next, the most urgent first: sentences in the arena. Returns how many; 0: nothing. */
+/* What to do next, the most urgent first: sentences in the arena, fit for a terminal. Returns how many; 0: nothing. */
 size_t inspect_advise(const struct inspect_facts *f, struct arena *a,
                       const char *ret[static INSPECT_MAX_STEPS]);

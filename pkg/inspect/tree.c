@@ -285,18 +285,21 @@ static void write_head(struct page *p)
 {
 	const struct endpoint *e = p->f->endpoint;
 	const struct condition *ready = &e->status.conditions[COND_READY];
-	const char *counts = "", *since = "";
+	const char *counts = "", *since = "", *deleted = "";
 
+	if (wall_is_set(e->meta.deleted))
+		deleted =
+			arena_printf(&p->arena, "   " YELLOW "being deleted" PLAIN " for %s", age(p, e->meta.deleted));
 	if (e->status.present)
 		counts = arena_printf(&p->arena, "   %" PRId32 " of %" PRId32 " Ready", e->status.current,
 		                      e->status.desired);
 	if (ready->present && wall_is_set(ready->since))
 		since = arena_printf(&p->arena, " for %s", age(p, ready->since));
 	text_write(p->style, "", "  ",
-	           arena_printf(&p->arena, BOLD "%s" PLAIN "   %s%s%s   (namespace %s, %s old)",
+	           arena_printf(&p->arena, BOLD "%s" PLAIN "   %s%s%s%s   (namespace %s, %s old)",
 	                        clean(p, e->meta.name), phase_text(&e->status), counts,
-	                        e->status.current >= e->status.desired ? since : "", clean(p, e->meta.ns),
-	                        age(p, e->meta.created)),
+	                        e->status.current >= e->status.desired ? since : "", deleted,
+	                        clean(p, e->meta.ns), age(p, e->meta.created)),
 	           p->out);
 }
 
@@ -378,20 +381,26 @@ static void write_gaps(struct page *p)
 		           p->out);
 }
 
+static const char *no_step(const struct endpoint *e)
+{
+	if (wall_is_set(e->meta.deleted))
+		return "nothing but to wait. If it stays: the operator is none of its metadata.finalizers";
+	return e->status.conditions[COND_READY].status ? "nothing to do"
+	                                               : "nothing but to wait; what is missing is on its way";
+}
+
 static void write_steps(struct page *p)
 {
 	const char *steps[INSPECT_MAX_STEPS];
 	size_t n = inspect_advise(p->f, &p->arena, steps);
 
 	if (n == 0) {
-		buf_add_str(p->out, p->f->endpoint->status.conditions[COND_READY].status
-		                        ? "\nNext: nothing to do.\n"
-		                        : "\nNext: nothing but to wait; what is missing is on its way.\n");
+		buf_addf(p->out, "\nNext: %s.\n", no_step(p->f->endpoint));
 		return;
 	}
 	buf_add_str(p->out, "\nNext:\n");
 	for (size_t i = 0; i < n; i++)
-		text_write(p->style, "  - ", "    ", clean(p, steps[i]), p->out);
+		text_write(p->style, "  - ", "    ", steps[i], p->out);
 }
 
 void inspect_write(const struct inspect_facts *f, const struct inspect_style *style, struct buf *out)

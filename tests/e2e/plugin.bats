@@ -94,6 +94,11 @@ pod_of() {
 	shows "llm   no status" "not in the status yet" "Next:" \
 		"no operator has taken this endpoint up, and none holds the Lease instancepool-operator in namespace $NS" \
 		"make the Model llm in namespace $NS"
+	# The chart calls Deployment and Lease after the release.
+	k create deployment blue --image none --replicas 0 >/dev/null
+	k label deployment blue app.kubernetes.io/name=instancepool-operator >/dev/null
+	shows "none holds the Lease blue in namespace $NS" "logs deployment/blue"
+	k delete deployment blue >/dev/null
 	operator_start
 	wait_for 10 "the missing Model" ipe_is llm 'is("ModelMissing")'
 	shows "Failed   0 of 1 Ready" "Config: Model llm does not exist in namespace $NS" "ModelMissing" "Next:" "make the Model llm in namespace $NS"
@@ -127,7 +132,7 @@ pod_of() {
 	page=$(plugin status llm -n "$NS" --kubeconfig "$T/looker")
 	echo "$page"
 	[[ $page == *"InService   1 of 1 Ready"*"1  $P5   1/1 Ready"*"could not be read:"*"pods: "*"cannot list resource \"pods\""* ]]
-	[[ $page == *"deployments: "* && $page == *"models: "* && $page == *"events: "* && $page == *"the operator's Lease: "* ]]
+	[[ $page == *"deployments: "* && $page == *"models: "* && $page == *"events: "* && $page == *"the operator's Deployment: "*"the operator's Lease: "* ]]
 	# The endpoint itself must be readable.
 	refuses 1 "is forbidden" status llm -n default --kubeconfig "$T/looker"
 }

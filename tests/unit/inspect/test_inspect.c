@@ -49,11 +49,27 @@ static void texts_are_clean(void **state)
 	assert_string_equal(text_clean(&a, NULL), "");
 }
 
+static void steps_are_clean(void **state)
+{
+	struct endpoint e = {.meta = {.ns = "n", .name = "e"}, .status = {.present = true, .desired = 1}};
+	const struct inspect_facts f = {.endpoint = &e};
+	const char *steps[INSPECT_MAX_STEPS];
+	CLEANUP_ARENA struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	e.status.conditions[COND_STALLED] = (struct condition){
+		.present = true, .status = true, .reason = "Refused", .message = "a\033[2J\xc2\x9bz"};
+	assert_int_equal(inspect_advise(&f, &a, steps), 1);
+	assert_string_equal(steps[0], "mend what the API server refuses: a [2J  z");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
 		cmocka_unit_test(texts_are_clean),
+		cmocka_unit_test(steps_are_clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

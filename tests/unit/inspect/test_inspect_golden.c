@@ -106,7 +106,7 @@ static void read_rest(struct scene *s)
 		.known = lease,
 		.present = text(lease, "holder"),
 		.ns = "instancepool-system",
-		.name = "instancepool-operator",
+		.name = text(lease, "name") ? text(lease, "name") : "instancepool-operator",
 		.holder = text(lease, "holder"),
 		.renewed = moment(lease, "renewed"),
 		.duration_ms = 15 * MS_PER_S,
