@@ -101,6 +101,8 @@ bool world_has_spoken(const struct world *w);
 
 /* scheduler.c: puts the pod on a node, or says why not. */
 void scheduler_try(struct world *w, struct world_pod *p);
+/* It waits for whoever put gates on it: neither room nor a node changes that. */
+bool scheduler_is_gated(const struct world_pod *p);
 /* An autoscaler that gets all it asks for sees a pod that was refused. */
 void scheduler_call_node(const struct world *w, struct world_pod *p);
 

@@ -122,9 +122,14 @@ static int64_t node_ms(const struct world *w)
 	return half < MS_PER_S ? MS_PER_S : half < FORECAST_NODE_MS ? half : FORECAST_NODE_MS;
 }
 
+bool scheduler_is_gated(const struct world_pod *p)
+{
+	return p->view.scheduled == TRI_FALSE && str_eq(p->view.scheduled_reason, "SchedulingGated");
+}
+
 void scheduler_call_node(const struct world *w, struct world_pod *p)
 {
-	if (!wall_is_set(p->node_at) && node_would_help(w, p))
+	if (!wall_is_set(p->node_at) && !scheduler_is_gated(p) && node_would_help(w, p))
 		p->node_at = wall_add(w->now, node_ms(w));
 }
 

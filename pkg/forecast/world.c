@@ -260,7 +260,8 @@ void world_run(struct world *w)
 		if (waits(p) && (is_due(w, p->verdict_at) || is_due(w, p->node_at))) {
 			p->verdict_at = (struct wall){0};
 			scheduler_try(w, p);
-		} else if (waits(p) && room && p->view.scheduled == TRI_FALSE && !wall_is_set(p->verdict_at)) {
+		} else if (waits(p) && room && p->view.scheduled == TRI_FALSE && !scheduler_is_gated(p) &&
+		           !wall_is_set(p->verdict_at)) {
 			p->verdict_at = world_in(w, RETRY_MS);
 		}
 	}

@@ -120,7 +120,7 @@ static void add_pod(struct scene *s, const json_t *o)
 	s->pods[s->in.n_pods++] = p;
 }
 
-/* Somebody else's: {node: p5.48xlarge-1, gpus: 8, cpu: 4} */
+/* Somebody else's: {node: p5.48xlarge-1, gpus: 8, cpu: 4, ending: true} */
 static void add_stranger(struct scene *s, const json_t *from)
 {
 	CLEANUP_FREE char *name = xasprintf("stranger-%zu", s->in.n_pods);
@@ -132,6 +132,8 @@ static void add_stranger(struct scene *s, const json_t *from)
 	if (json_object_get(from, "cpu"))
 		json_set(json_at(json_array_get(json_at(o, "spec", "containers"), 0), "resources", "requests"), "cpu",
 		         json_incref(json_object_get(from, "cpu")));
+	if (json_is_true(json_object_get(from, "ending")))
+		json_put_str(json_at(o, "metadata"), "deletionTimestamp", NOW);
 	add_pod(s, o);
 }
 
@@ -154,7 +156,18 @@ static void add_deployment(struct scene *s, const char *pool, const char *revisi
 	s->deployments[s->in.n_deployments++] = d;
 }
 
-/* A Ready instance of ours; `how` may say {node, failing: true, gpus}. */
+/* The pod was made a moment ago, and something put a gate on it. */
+static void put_gate(json_t *pod)
+{
+	json_object_del(json_at(pod, "spec"), "nodeName");
+	json_put_str(json_at(pod, "metadata"), "creationTimestamp", NOW);
+	json_set(pod, "status",
+	         json_must(json_pack("{s:s,s:[{s:s,s:s,s:s,s:s}]}", "phase", "Pending", "conditions", "type",
+	                             "PodScheduled", "status", "False", "reason", "SchedulingGated",
+	                             "lastTransitionTime", NOW)));
+}
+
+/* A Ready instance of ours; `how` may say {node, failing: true, gated: true, gpus}. */
 static void add_instance(struct scene *s, const char *pool, const char *revision, const json_t *how)
 {
 	char name[NAME_MAX_BYTES + 1];
@@ -169,7 +182,7 @@ static void add_instance(struct scene *s, const char *pool, const char *revision
 	                                            "lastTransitionTime", LONG_AGO));
 	json_array_append_new(conditions, json_pack("{s:s,s:s,s:s}", "type", "Ready", "status",
 	                                            failing ? "False" : "True", "lastTransitionTime", LONG_AGO));
-	o = json_must(json_pack("{s:{s:s,s:s,s:s,s:{s:s,s:s,s:s}},s:{s:O,s:[{s:{s:{s:i}}}]},s:{s:s,s:O}}",
+	o = json_must(json_pack("{s:{s:s,s:s,s:s,s:{s:s,s:s,s:s}},s:{s:O*,s:[{s:{s:{s:i}}}]},s:{s:s,s:O}}",
 	                        "metadata", "name", pod_name, "namespace", "default", "creationTimestamp",
 	                        LONG_AGO, "labels", LABEL_ENDPOINT, "llm", LABEL_POOL, pool, LABEL_REVISION,
 	                        revision, "spec", "nodeName", json_object_get(how, "node"), "containers",
@@ -181,6 +194,8 @@ static void add_instance(struct scene *s, const char *pool, const char *revision
 		json_set(status, "containerStatuses",
 		         json_pack("[{s:s,s:s,s:b,s:{s:{s:s}}}]", "name", "server", "image", "example/llm:1", "ready",
 		                   0, "state", "waiting", "reason", "ImagePullBackOff"));
+	if (json_is_true(json_object_get(how, "gated")))
+		put_gate(o);
 	add_pod(s, o);
 }
 
