@@ -169,6 +169,14 @@ static struct world_group *group_of_pool(const struct world *w, const struct wor
 	return newest;
 }
 
+/* One that carries our label and is not ours, as the operator sees it. */
+static void find_taken(struct world *w, const struct deployment *d)
+{
+	for (size_t i = 0; i < w->endpoint.spec.n_pools; i++)
+		if (w->pools[i].name && str_eq(w->pools[i].name, d->meta.name))
+			w->pools[i].taken = true;
+}
+
 static void init_groups(struct world *w)
 {
 	/* One for each pool may come. */
@@ -178,9 +186,12 @@ static void init_groups(struct world *w)
 		const struct deployment *d = w->in->deployments[i];
 		struct world_group *g;
 
-		if (!is_of_endpoint(w, d->meta.ns, d->endpoint) || str_empty(d->meta.owner_uid) ||
-		    !str_eq(d->meta.owner_uid, w->endpoint.meta.uid) || wall_is_set(d->meta.deleted))
+		if (!is_of_endpoint(w, d->meta.ns, d->endpoint) || wall_is_set(d->meta.deleted))
 			continue;
+		if (str_empty(d->meta.owner_uid) || !str_eq(d->meta.owner_uid, w->endpoint.meta.uid)) {
+			find_taken(w, d);
+			continue;
+		}
 		g = world_add_group(w);
 		g->name = d->meta.name;
 		g->pool_label = d->pool;

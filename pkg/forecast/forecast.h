@@ -21,11 +21,18 @@ enum forecast_nodes {
 /* With FORECAST_NODES_COME: from the refusal of a pod to its node, or half of the endpoint's window where that is shorter. */
 #define FORECAST_NODE_MS (120 * MS_PER_S)
 
+/* A Model that is there and cannot be read. */
+struct forecast_unreadable {
+	const char *ns, *name, *why;
+};
+
 struct forecast_input {
 	/* The spec as it is to be; uid, creation and status as they are now where it exists. */
 	const struct endpoint *endpoint;
 	const struct model *const *models; /* of its namespace, and of the others' */
 	size_t n_models;
+	const struct forecast_unreadable *unreadable;
+	size_t n_unreadable;
 	const struct forecast_node *const *nodes;
 	size_t n_nodes;
 	const struct forecast_pod *const *pods; /* those that have a node, and the endpoint's own */

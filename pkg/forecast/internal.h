@@ -36,6 +36,7 @@ struct world_pool {
 	const struct node **with; /* nodes that carry the pool's selector */
 	size_t n_with;
 	bool out;                  /* by its instance type */
+	bool taken;                /* somebody else has a Deployment of its name */
 	struct world_group *group; /* the Deployment that stands for it; NULL: there is none yet */
 };
 

@@ -142,13 +142,36 @@ static void look_at_nodes(const struct world_pool *p, struct plan_pool_seen *see
 			seen->node_ready = wall_max(seen->node_ready, p->with[i]->ready_since);
 }
 
+static const char *why_unreadable(const struct world *w, const char *model)
+{
+	for (size_t i = 0; i < w->in->n_unreadable; i++)
+		if (str_eq(w->in->unreadable[i].ns, w->endpoint.meta.ns) && str_eq(w->in->unreadable[i].name, model))
+			return w->in->unreadable[i].why;
+	return NULL;
+}
+
+static void block_without_model(const struct world *w, const char *model, struct arena *a,
+                                struct plan_pool_seen *seen)
+{
+	const char *why = why_unreadable(w, model);
+
+	if (why)
+		block(seen, COND_MODEL_MISSING, "ModelUnreadable",
+		      arena_printf(a, "Model %s cannot be read: %s", model, why));
+	else
+		block(seen, COND_MODEL_MISSING, "ModelMissing",
+		      arena_printf(a, "Model %s does not exist in namespace %s", model, w->endpoint.meta.ns));
+}
+
 static void look_at_blocked(const struct world *w, const struct world_pool *p, struct arena *a,
                             struct plan_pool_seen *seen)
 {
 	if (!p->model)
-		block(seen, COND_MODEL_MISSING, "ModelMissing",
-		      arena_printf(a, "Model %s does not exist in namespace %s", p->spec->model_name,
-		                   w->endpoint.meta.ns));
+		block_without_model(w, p->spec->model_name, a, seen);
+	else if (p->taken)
+		block(seen, COND_STALLED, "NameTaken",
+		      arena_printf(a, "Deployment %s exists and belongs to somebody else; it is left alone",
+		                   p->name));
 	else if (p->unusable && !p->group)
 		block(seen, COND_STALLED, "TemplateRefused", p->unusable);
 }

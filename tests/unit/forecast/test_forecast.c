@@ -28,6 +28,7 @@ struct scene {
 	const struct forecast_node *nodes[MAX_OBJECTS];
 	const struct forecast_pod *pods[MAX_OBJECTS];
 	const struct deployment *deployments[MAX_OBJECTS];
+	struct forecast_unreadable unreadable[ENDPOINT_MAX_POOLS];
 	const char *out[ENDPOINT_MAX_POOLS];
 	struct forecast_input in;
 	struct arena arena;
@@ -137,7 +138,8 @@ static void add_stranger(struct scene *s, const json_t *from)
 	add_pod(s, o);
 }
 
-static void add_deployment(struct scene *s, const char *pool, const char *revision, int32_t replicas)
+static void add_deployment(struct scene *s, const char *pool, const char *revision, const char *owner,
+                           int32_t replicas)
 {
 	char name[NAME_MAX_BYTES + 1];
 	CLEANUP_JSON json_t *o = NULL, *meta = NULL;
@@ -149,7 +151,7 @@ static void add_deployment(struct scene *s, const char *pool, const char *revisi
 	json_object_update_new(meta,
 	                       json_pack("{s:{s:s,s:s,s:s},s:[{s:s,s:b}],s:s}", "labels", LABEL_ENDPOINT, "llm",
 	                                 LABEL_POOL, pool, LABEL_REVISION, revision, "ownerReferences", "uid",
-	                                 "u-1", "controller", 1, "creationTimestamp", LONG_AGO));
+	                                 owner, "controller", 1, "creationTimestamp", LONG_AGO));
 	o = json_must(json_pack("{s:O,s:{s:i}}", "metadata", meta, "spec", "replicas", (int)replicas));
 	d = deployment_decode(text_of(s, o), &err);
 	check(s, d, &err);
@@ -220,7 +222,7 @@ static void add_instances(struct scene *s, const json_t *by_pool)
 		char revision[REVISION_SIZE];
 
 		pool_revision(s->endpoint, p, model_named(s, p->model_name), revision);
-		add_deployment(s, p->name, revision, (int32_t)json_array_size(list));
+		add_deployment(s, p->name, revision, "u-1", (int32_t)json_array_size(list));
 		json_array_foreach(list, i, how)
 			add_instance(s, p->name, revision, how);
 	}
@@ -234,9 +236,27 @@ static void add_older(struct scene *s, json_t *by_pool)
 	size_t i;
 
 	json_object_foreach(by_pool, pool, list) {
-		add_deployment(s, pool, "older", (int32_t)json_array_size(list));
+		add_deployment(s, pool, "older", "u-1", (int32_t)json_array_size(list));
 		json_array_foreach(list, i, how)
 			add_instance(s, pool, "older", how);
+	}
+}
+
+/* taken: [POOL, ...]: its Deployment's name is another's. */
+static void add_taken(struct scene *s, const json_t *pools)
+{
+	for (size_t i = 0; i < s->endpoint->spec.n_pools; i++) {
+		const struct endpoint_pool *p = &s->endpoint->spec.pools[i];
+		char revision[REVISION_SIZE];
+		const json_t *name;
+		size_t k;
+
+		json_array_foreach(pools, k, name) {
+			if (!str_eq(json_string_value(name), p->name))
+				continue;
+			pool_revision(s->endpoint, p, model_named(s, p->model_name), revision);
+			add_deployment(s, p->name, revision, "u-2", 1);
+		}
 	}
 }
 
@@ -257,6 +277,10 @@ static void read_scene(struct scene *s)
 		add_stranger(s, o);
 	add_instances(s, json_object_get(s->doc, "instances"));
 	add_older(s, json_object_get(s->doc, "older"));
+	add_taken(s, json_object_get(s->doc, "taken"));
+	json_object_foreach(json_object_get(s->doc, "unreadable"), name, v)
+		s->unreadable[s->in.n_unreadable++] =
+			(struct forecast_unreadable){"default", name, json_string_value(v)};
 	json_object_foreach(json_object_get(s->doc, "others"), name, v)
 		s->others[s->in.n_others++] = endpoint_of(s, name, v);
 	json_array_foreach(json_object_get(s->doc, "out"), i, o)
@@ -270,6 +294,7 @@ static void read_scene(struct scene *s)
 	                                               : FORECAST_NODES_FIXED;
 	s->in.endpoint = s->endpoint;
 	s->in.models = s->models;
+	s->in.unreadable = s->unreadable;
 	s->in.nodes = s->nodes;
 	s->in.pods = s->pods;
 	s->in.deployments = s->deployments;
