@@ -269,8 +269,8 @@ static void init_pod(struct world *w, const struct forecast_pod *from)
 
 	if (is_finished(v) || (!g && !n) || (g && !n && v->node_name && has_node_that_is_out(w, v)))
 		return;
-	for (size_t k = 0; n && k < w->n_keys; k++)
-		n->left[k] -= takes[k];
+	if (n)
+		world_take(w, n, takes);
 	if (!g && !wall_is_set(v->meta.deleted))
 		return;
 	p = world_add_pod(w);

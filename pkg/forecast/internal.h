@@ -89,6 +89,8 @@ struct world_group *world_group(const struct world *w, const char *name); /* NUL
 struct world_group *world_add_group(struct world *w);
 struct world_pod *world_add_pod(struct world *w);
 struct wall world_in(const struct world *w, int64_t ms); /* so long from now */
+/* Of each key. Never below INT64_MIN. */
+void world_take(const struct world *w, struct world_node *n, const int64_t *takes);
 /* As many pods as are wanted. */
 void world_replicate(struct world *w);
 /* Carries out what was planned; true: there was something. `old` as in the input of the plan. */

@@ -37,7 +37,7 @@ static int64_t *sum_at(struct sum *s, const char *key)
 
 static int64_t plus(int64_t a, int64_t b)
 {
-	return b > INT64_MAX - a ? INT64_MAX : a + b;
+	return b > FORECAST_MAX_MILLI - a ? FORECAST_MAX_MILLI : a + b;
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -85,6 +85,8 @@ static int read_amounts(json_t *map, const char *path, struct sum *ret, struct e
 			return err_prefix(err, "%s.%.80s", path, key);
 		if (*to < 0)
 			return err_set(err, ERR_INVALID, "%s.%.80s: '%.80s' is negative", path, key, text);
+		if (*to > FORECAST_MAX_MILLI)
+			*to = FORECAST_MAX_MILLI;
 	}
 	return 0;
 }

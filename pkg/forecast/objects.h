@@ -1,9 +1,11 @@
 #pragma once
 /* What a scheduler adds up, and the operator has no need to know: what a node can give of each resource and what a pod asks
- * for. Amounts are thousandths of a unit (500 is "500m" of cpu). */
+ * for. Amounts are thousandths of a unit (500 is "500m" of cpu), FORECAST_MAX_MILLI at most: what is more is as good as endless. */
 #include <jansson.h>
 #include "api/views.h"
 #include "base/arena.h"
+
+#define FORECAST_MAX_MILLI (INT64_MAX / 1024) /* so that those of many pods can be added up */
 
 struct forecast_amount {
 	const char *key;

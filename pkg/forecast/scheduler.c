@@ -61,8 +61,8 @@ static void bind(struct world *w, struct world_pod *p, struct world_node *n, con
 	p->view.scheduled_reason = p->view.scheduled_message = NULL;
 	p->view.scheduled_since = wall_floor_s(w->now);
 	p->ready_at = wall_add(w->now, READY_MS);
-	for (size_t k = 0; n && k < w->n_keys; k++)
-		n->left[k] -= p->takes[k];
+	if (n)
+		world_take(w, n, p->takes);
 }
 
 static int compare_text(const void *a, const void *b)

@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "forecast/internal.h"
 
+#define MAX_GRACE_S (365 * 24 * 60 * 60)
+
 /* There, and not on its way out. */
 static bool is_live(const struct world_pod *p)
 {
@@ -45,6 +47,20 @@ struct world_pod *world_add_pod(struct world *w)
 struct wall world_in(const struct world *w, int64_t ms)
 {
 	return wall_add(w->now, ms);
+}
+
+void world_take(const struct world *w, struct world_node *n, const int64_t *takes)
+{
+	for (size_t k = 0; k < w->n_keys; k++)
+		if (__builtin_sub_overflow(n->left[k], takes[k], &n->left[k]))
+			n->left[k] = INT64_MIN;
+}
+
+static void give_back(const struct world *w, struct world_node *n, const int64_t *takes)
+{
+	for (size_t k = 0; k < w->n_keys; k++)
+		if (__builtin_add_overflow(n->left[k], takes[k], &n->left[k]))
+			n->left[k] = INT64_MAX;
 }
 
 /* ---- the ReplicaSet controller ---- */
@@ -91,12 +107,15 @@ static int compare_worth(const struct world_pod *a, const struct world_pod *b)
 
 static void end_pod(struct world *w, struct world_pod *p)
 {
+	int64_t grace_s = p->view.grace_period_s;
+
 	p->verdict_at = p->node_at = p->ready_at = (struct wall){0};
 	if (!p->view.node_name) {
 		p->gone = true;
 		return;
 	}
-	p->view.meta.deleted = wall_floor_s(world_in(w, p->view.grace_period_s * MS_PER_S));
+	grace_s = grace_s < 0 ? 0 : grace_s > MAX_GRACE_S ? MAX_GRACE_S : grace_s;
+	p->view.meta.deleted = wall_floor_s(world_in(w, grace_s * MS_PER_S));
 	p->gone_at = world_in(w, STOP_MS);
 }
 
@@ -226,8 +245,8 @@ static bool is_due(const struct world *w, struct wall t)
 static void leave(struct world *w, struct world_pod *p)
 {
 	p->gone = true;
-	for (size_t k = 0; p->node && k < w->n_keys; k++)
-		p->node->left[k] += p->takes[k];
+	if (p->node)
+		give_back(w, p->node, p->takes);
 }
 
 static void get_ready(struct world *w, struct world_pod *p)

@@ -169,7 +169,7 @@ static void put_gate(json_t *pod)
 	                             "lastTransitionTime", NOW)));
 }
 
-/* A Ready instance of ours; `how` may say {node, failing: true, gated: true, gpus}. */
+/* A Ready instance of ours; `how` may say {node, failing: true, gated: true, gpus, grace}. */
 static void add_instance(struct scene *s, const char *pool, const char *revision, const json_t *how)
 {
 	char name[NAME_MAX_BYTES + 1];
@@ -196,6 +196,9 @@ static void add_instance(struct scene *s, const char *pool, const char *revision
 		json_set(status, "containerStatuses",
 		         json_pack("[{s:s,s:s,s:b,s:{s:{s:s}}}]", "name", "server", "image", "example/llm:1", "ready",
 		                   0, "state", "waiting", "reason", "ImagePullBackOff"));
+	if (json_object_get(how, "grace"))
+		json_set(json_at(o, "spec"), "terminationGracePeriodSeconds",
+		         json_incref(json_object_get(how, "grace")));
 	if (json_is_true(json_object_get(how, "gated")))
 		put_gate(o);
 	add_pod(s, o);
