@@ -202,12 +202,27 @@ static void add_note(struct world *w, struct forecast *ret, const char **notes, 
 	notes[ret->n_notes++] = note;
 }
 
+/* What is being deleted stays as it is: the operator does nothing for it. */
+static void leave_alone(const struct forecast_input *in, const char **notes, struct forecast *ret)
+{
+	ret->rest = in->endpoint->status;
+	ret->rest.desired = in->instance_count >= 0 ? in->instance_count : plan_desired(in->endpoint);
+	ret->first = ret->rest;
+	ret->rests = true;
+	notes[ret->n_notes++] =
+		"the endpoint is being deleted: the operator leaves it as it is, and gives it no instances";
+}
+
 void forecast(const struct forecast_input *in, struct arena *a, struct forecast *ret)
 {
 	struct run *r = arena_alloc(a, sizeof(*r));
 	const char **notes = arena_calloc(a, ENDPOINT_MAX_POOLS, sizeof(*notes));
 
 	*ret = (struct forecast){.notes = notes};
+	if (wall_is_set(in->endpoint->meta.deleted)) {
+		leave_alone(in, notes, ret);
+		return;
+	}
 	r->ret = ret;
 	arena_init(&r->scratch);
 	arena_init(&r->status[0]);

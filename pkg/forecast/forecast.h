@@ -54,7 +54,7 @@ struct forecast_line {
 	const char *text;
 };
 
-/* All of it in the arena that was given. */
+/* In the arena that was given; texts may be borrowed from the input. */
 struct forecast {
 	/* When each pod that was asked for first had the scheduler's answer. */
 	struct endpoint_status first;
@@ -69,6 +69,7 @@ struct forecast {
 	size_t n_notes;
 };
 
+/* Of an endpoint that is being deleted nothing is forecast: a note says so. */
 void forecast(const struct forecast_input *in, struct arena *a, struct forecast *ret);
 /* How many of the wanted instances have no node then. */
 int32_t forecast_missing(const struct endpoint_status *s);

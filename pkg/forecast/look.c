@@ -169,9 +169,9 @@ static void look_at_blocked(const struct world *w, const struct world_pool *p, s
 	if (!p->model)
 		block_without_model(w, p->spec->model_name, a, seen);
 	else if (p->taken)
-		block(seen, COND_STALLED, "NameTaken",
-		      arena_printf(a, "Deployment %s exists and belongs to somebody else; it is left alone",
-		                   p->name));
+		block(
+			seen, COND_STALLED, "NameTaken",
+			arena_printf(a, "Deployment %s exists and belongs to somebody else; it is left alone", p->name));
 	else if (p->unusable && !p->group)
 		block(seen, COND_STALLED, "TemplateRefused", p->unusable);
 }

@@ -60,6 +60,8 @@ static struct endpoint *endpoint_of(struct scene *s, const char *name, const jso
 	struct endpoint *e;
 
 	json_set(o, "metadata", meta_of(name));
+	if (json_is_true(json_object_get(from, "deleted")))
+		json_put_str(json_at(o, "metadata"), "deletionTimestamp", NOW);
 	json_set(o, "spec", json_incref(json_object_get(from, "spec")));
 	if (json_object_get(from, "status"))
 		json_set(o, "status", json_incref(json_object_get(from, "status")));
