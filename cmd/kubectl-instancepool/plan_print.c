@@ -116,7 +116,10 @@ static void print_end(int32_t wanted, const struct forecast *f)
 	else
 		printf("%" PRId32 " of %" PRId32 " %s land, %" PRId32 " find%s no place", wanted - missing, wanted,
 		       instances(wanted), missing, missing == 1 ? "s" : "");
-	printf("; %s %s", f->rests ? "it rests" : "it does not come to rest,", when);
+	printf("; %s %s", f->rests     ? "it rests"
+	                  : f->repeats ? "all pools have been tried in vain"
+	                               : "it does not come to rest,",
+	       when);
 	printf("; phase %s", endpoint_phase_name(f->rest.phase));
 	for (enum condition_type t = COND_STALLED; t < CONDITION_COUNT; t++)
 		if (f->rest.conditions[t].status)
@@ -243,6 +246,7 @@ static json_t *answer_json(const struct plan_answer *a)
 	json_set(o, "now", moment_json(&f->first, f->first_after_ms));
 	json_set(o, "rest", moment_json(&f->rest, f->rest_after_ms));
 	json_put_bool(o, "rests", f->rests);
+	json_put_bool(o, "repeats", f->repeats);
 	for (size_t i = 0; i < f->n_lines; i++) {
 		json_t *line = json_must(json_object());
 

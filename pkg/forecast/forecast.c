@@ -87,9 +87,29 @@ static bool clock_runs(const struct run *r)
 	return false;
 }
 
+/* Waits something only where it has waited in vain before, for as long as it may? */
+static bool only_repeats(const struct run *r)
+{
+	bool waits = false;
+
+	for (size_t i = 0; i < r->world.endpoint.spec.n_pools; i++) {
+		const struct plan_pool_seen *seen = &r->seen.pools[i];
+
+		if (wall_is_set(seen->startup.deadline) || wall_is_set(seen->look_again))
+			return false;
+		if (seen->want <= seen->bound + (int32_t)seen->n_lost)
+			continue;
+		if (!r->teller.pools[i].given_up)
+			return false;
+		waits = true;
+	}
+	return waits;
+}
+
 static bool is_at_rest(const struct run *r)
 {
-	return !wall_is_set(world_next(&r->world)) && (!wall_is_set(r->wake) || !clock_runs(r));
+	return !wall_is_set(world_next(&r->world)) &&
+	       (!wall_is_set(r->wake) || !clock_runs(r) || only_repeats(r));
 }
 
 int32_t forecast_missing(const struct endpoint_status *s)
@@ -128,7 +148,7 @@ static struct wall judged_by(const struct run *r)
 	if (forecast_missing(&e->status) == 0 && !e->spec.rebalance_active)
 		return t;
 	for (size_t i = 0; i < e->status.n_pools; i++)
-		t = wall_max(t, e->status.pools[i].next_retry);
+		t = wall_max(t, wall_max(e->status.pools[i].next_retry, e->status.pools[i].deadline));
 	return e->spec.rebalance_active ? wall_add(t, e->spec.retry_after_ms + MS_PER_S) : t;
 }
 
@@ -139,7 +159,8 @@ static void keep_rest(struct run *r, json_t *status)
 	r->judged = judged_by(r);
 	r->ret->rest_after_ms = r->world.now.ms - r->teller.began.ms;
 	r->ret->n_lines = r->teller.n;
-	r->ret->rests = true;
+	r->ret->rests = !only_repeats(r);
+	r->ret->repeats = only_repeats(r);
 }
 
 /* A rest with demand left over may be a pause only. The one that counts is the first after which nothing lands elsewhere,
@@ -185,7 +206,7 @@ static void play(struct run *r)
 		CLEANUP_JSON json_t *status = status_to_json(r);
 
 		keep_rest(r, status);
-		r->ret->rests = false;
+		r->ret->rests = r->ret->repeats = false;
 	}
 }
 
@@ -200,6 +221,18 @@ static void add_note(struct world *w, struct forecast *ret, const char **notes, 
 		if (str_eq(notes[i], note))
 			return;
 	notes[ret->n_notes++] = note;
+}
+
+static void take_lines(struct run *r)
+{
+	struct forecast_line *lines = arena_calloc(r->world.arena, r->ret->n_lines + 1, sizeof(*lines));
+
+	if (r->ret->n_lines > 0)
+		memcpy(lines, r->teller.lines, r->ret->n_lines * sizeof(*lines));
+	if (r->ret->repeats)
+		lines[r->ret->n_lines++] = (struct forecast_line){
+			r->ret->rest_after_ms, "and so on: the pools are tried again, one after the other"};
+	r->ret->lines = lines;
 }
 
 /* What is being deleted stays as it is: the operator does nothing for it. */
@@ -232,7 +265,7 @@ void forecast(const struct forecast_input *in, struct arena *a, struct forecast 
 		add_note(&r->world, ret, notes, &r->world.pools[i]);
 	play(r);
 	endpoint_status_decode(r->best, a, &ret->rest);
-	ret->lines = r->teller.lines;
+	take_lines(r);
 	if (!r->said_first)
 		ret->first = ret->rest;
 	json_decref(r->best);

@@ -59,10 +59,11 @@ struct forecast {
 	/* When each pod that was asked for first had the scheduler's answer. */
 	struct endpoint_status first;
 	int64_t first_after_ms;
-	/* When nothing moves any more: all that is asked for is Ready, or has no capacity anywhere. */
+	/* When nothing moves any more: all that is asked for is Ready, or has no capacity anywhere. Where the windows are longer
+	 * than the pauses it never rests: when each pool has been tried, and the first is tried again. */
 	struct endpoint_status rest;
 	int64_t rest_after_ms;
-	bool rests; /* false: it did not come to rest within two days, `rest` is what was then */
+	bool rests, repeats; /* neither: it did not come to rest within two days, `rest` is what was then */
 	const struct forecast_line *lines; /* what happened until then, in order */
 	size_t n_lines;
 	const char *const *notes; /* sentences: what was not looked at */

@@ -121,7 +121,7 @@ struct teller {
 		enum pool_reason reason;
 		const char *message;
 		struct wall last_strike;
-		bool held;
+		bool held, given_up; /* since something landed or went */
 	} pools[ENDPOINT_MAX_POOLS];
 	int32_t old_bound;
 	enum endpoint_phase phase;

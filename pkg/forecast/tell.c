@@ -53,6 +53,9 @@ static bool is_held(const struct pool_status *s)
 
 static void tell_bound(struct teller *t, const char *name, int32_t was, int32_t is)
 {
+	/* Room has changed: what was given up may do now. */
+	for (size_t i = 0; i < t->w->endpoint.spec.n_pools && is != was; i++)
+		t->pools[i].given_up = false;
 	if (is > was)
 		line(t, "%s: %" PRId32 " %s land%s", name, is - was, instances(is - was), is - was == 1 ? "s" : "");
 	else if (is < was)
@@ -78,10 +81,12 @@ static void tell_waiting(struct teller *t, size_t i, const struct pool_status *s
 
 static void tell_given_up(struct teller *t, size_t i, const struct pool_status *s)
 {
-	if (s->last_strike.ms != t->pools[i].last_strike.ms && wall_is_set(s->next_retry))
+	if (s->last_strike.ms != t->pools[i].last_strike.ms && wall_is_set(s->next_retry)) {
 		line(t, "%s is given up: %s", s->name, pool_reason_name(s->reason));
-	else if (is_held(s) && !t->pools[i].held)
+		t->pools[i].given_up = true;
+	} else if (is_held(s) && !t->pools[i].held) {
 		line(t, "%s is passed by: %s", s->name, s->message ? s->message : pool_reason_name(s->reason));
+	}
 	t->pools[i].last_strike = s->last_strike;
 	t->pools[i].held = is_held(s);
 }

@@ -386,6 +386,7 @@ static json_t *to_json(const struct forecast *f)
 	json_set(o, "lines", lines_text(f));
 	json_put_int(o, "afterSeconds", f->rest_after_ms / MS_PER_S);
 	json_put_bool(o, "rests", f->rests);
+	json_put_bool(o, "repeats", f->repeats);
 	json_set(o, "notes", notes_text(f));
 	return o;
 }
