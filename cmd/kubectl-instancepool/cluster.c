@@ -6,6 +6,7 @@
 #define PAGE_ITEMS 500
 #define MAX_PAGE_BYTES (64u << 20)
 #define MAX_PATH_BYTES (16u << 10)
+#define MAX_OBJECT_BYTES (4u << 20)
 
 struct cluster {
 	struct kube_config config;
@@ -172,4 +173,35 @@ int cluster_list(struct cluster *c, const char *path_with_query, cluster_item_fn
 			result = read_page(buf_slice(&page), fn, arg, &token, err);
 	} while (result == 0 && token.len > 0);
 	return result;
+}
+
+static int path_of(const struct kube_resource *r, const char *ns, const char *name, const char *query,
+                   const char *value, struct buf *path, struct err *err)
+{
+	buf_init(path, MAX_PATH_BYTES / 2);
+	kube_resource_path(r, ns, name, NULL, path);
+	if (query) {
+		buf_addf(path, "?%s=", query);
+		buf_add_url_escaped(path, slice_from(value));
+	}
+	return buf_failed(path)
+	           ? err_set(err, ERR_INVALID, "\"%s\" is no name of a %s", name ? name : "", r->kind)
+	           : 0;
+}
+
+int cluster_get_object(struct cluster *c, const struct kube_resource *r, const char *ns, const char *name,
+                       struct buf *ret_body, struct err *err)
+{
+	CLEANUP_BUF struct buf path;
+
+	buf_init(ret_body, MAX_OBJECT_BYTES);
+	return path_of(r, ns, name, NULL, NULL, &path, err) < 0 ? -1 : cluster_get(c, path.ptr, ret_body, err);
+}
+
+int cluster_list_objects(struct cluster *c, const struct kube_resource *r, const char *ns, const char *query,
+                         const char *value, cluster_item_fn *fn, void *arg, struct err *err)
+{
+	CLEANUP_BUF struct buf path;
+
+	return path_of(r, ns, NULL, query, value, &path, err) < 0 ? -1 : cluster_list(c, path.ptr, fn, arg, err);
 }

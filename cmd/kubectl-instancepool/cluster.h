@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "kube/resource.h"
 
 struct cluster_options {
 	const char *kubeconfig; /* --kubeconfig; NULL: not given */
@@ -35,3 +36,10 @@ int cluster_get(struct cluster *c, const char *path_with_query, struct buf *ret_
 typedef int cluster_item_fn(void *arg, struct slice item, struct err *err);
 int cluster_list(struct cluster *c, const char *path_with_query, cluster_item_fn *fn, void *arg,
                  struct err *err);
+
+/* The same of a resource; ns NULL: of a kind without namespaces, or (lists only) of all. get() initialises *ret_body; query is
+ * "fieldSelector" or "labelSelector" with its value, or NULL. */
+int cluster_get_object(struct cluster *c, const struct kube_resource *r, const char *ns, const char *name,
+                       struct buf *ret_body, struct err *err);
+int cluster_list_objects(struct cluster *c, const struct kube_resource *r, const char *ns, const char *query,
+                         const char *value, cluster_item_fn *fn, void *arg, struct err *err);

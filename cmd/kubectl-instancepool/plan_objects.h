@@ -8,6 +8,8 @@
 #include "cluster.h"
 #include "forecast/forecast.h"
 
+#define ENDPOINT_KIND "InstancePoolEndpoint"
+
 /* Pointers to one kind of object, each owned. */
 struct objects {
 	void **list;
@@ -36,3 +38,11 @@ int plan_objects_choose(struct plan_objects *o, struct cluster *c, const char *n
                         struct err *err);
 /* Nodes, pods, and whether there is a node autoscaler, as the operator finds out. */
 int plan_objects_ask_nodes(struct plan_objects *o, struct cluster *c, struct err *err);
+
+/* For the files that read. */
+void objects_add(struct objects *to, void *object);
+bool plan_objects_has_model(const struct plan_objects *o, const char *ns, const char *name);
+int plan_objects_add_node(struct plan_objects *o, const json_t *node, struct err *err);
+int plan_objects_add_pod(struct plan_objects *o, const json_t *pod, struct err *err);
+/* For an error; never NULL. */
+const char *plan_name_of(const json_t *object);

@@ -116,9 +116,10 @@ static void print_end(int32_t wanted, const struct forecast *f)
 	else
 		printf("%" PRId32 " of %" PRId32 " %s land, %" PRId32 " find%s no place", wanted - missing, wanted,
 		       instances(wanted), missing, missing == 1 ? "s" : "");
-	printf("; %s %s", f->rests     ? "it rests"
-	                  : f->repeats ? "all pools have been tried in vain"
-	                               : "it does not come to rest,",
+	printf("; %s %s",
+	       f->rests     ? "it rests"
+	       : f->repeats ? "all pools have been tried in vain"
+	                    : "it does not come to rest,",
 	       when);
 	printf("; phase %s", endpoint_phase_name(f->rest.phase));
 	for (enum condition_type t = COND_STALLED; t < CONDITION_COUNT; t++)
