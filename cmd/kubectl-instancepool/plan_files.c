@@ -28,6 +28,8 @@ static int each_object(struct plan_objects *o, json_t *document, object_fn *fn, 
 	if (len < 4 || strcmp(kind_of(document) + len - 4, "List") != 0 || !json_is_array(items))
 		return fn(o, document, ns, err);
 	json_array_foreach(items, i, item) {
+		if (!json_is_object(item))
+			return err_set(err, ERR_INVALID, "items[%zu]: must be a Kubernetes object", i);
 		/* The items of a NodeList need not repeat what they are. */
 		if (!json_at(item, "kind") && len > 4) {
 			CLEANUP_FREE char *kind = xstrndup(kind_of(document), len - 4);
@@ -40,26 +42,26 @@ static int each_object(struct plan_objects *o, json_t *document, object_fn *fn, 
 	return 0;
 }
 
-/* JSON is read as such: it may be longer than a person's YAML. */
+/* JSON is read as such: it may be longer than a person's YAML, which begins with '{' now and then, too. */
 static json_t *read_documents(const char *path, struct err *err)
 {
 	struct buf text CLEANUP_BUF;
+	struct err as_json = ERR_INIT;
 	struct slice trimmed;
-	json_t *all, *one;
+	json_t *all, *one = NULL;
 
 	buf_init(&text, MAX_FILE_BYTES);
 	if (file_read(path, &text, err) < 0)
 		return NULL;
 	trimmed = slice_trim(buf_slice(&text));
-	if (slice_starts(trimmed, "{")) { /* YAML begins so, too */
-		struct err ignored = ERR_INIT;
-
-		one = json_parse(trimmed, &ignored);
-		if (one)
-			return json_must(json_pack("[o]", one));
-	}
+	if (slice_starts(trimmed, "{"))
+		one = json_parse(trimmed, &as_json);
+	if (one)
+		return json_must(json_pack("[o]", one));
 	all = yaml_parse_all(buf_slice(&text), err);
-	if (!all && err->code == ERR_LIMIT)
+	if (!all && as_json.code != ERR_NONE)
+		err_set(err, as_json.code, "%s: %s", path, as_json.message);
+	else if (!all && err->code == ERR_LIMIT)
 		err_prefix(err, "%s: as YAML (JSON may be larger)", path);
 	else if (!all)
 		err_prefix(err, "%s", path);
@@ -163,6 +165,11 @@ static int read_node_object(struct plan_objects *o, json_t *object, const char *
 				return err_prefix(err, "entry %zu", i + 1);
 		return 0;
 	}
+	if (!json_is_object(object))
+		return err_set(
+			err, ERR_INVALID,
+			"must be Nodes and Pods, or a list of nodes in short, such as - {type: p5.48xlarge, count: 4, "
+			"gpus: 8}");
 	if (str_eq(kind_of(object), "Node"))
 		return plan_objects_add_node(o, object, err);
 	if (str_eq(kind_of(object), "Pod"))

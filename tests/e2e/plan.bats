@@ -251,3 +251,22 @@ waits_as_foretold() {
 	run -2 "${plan[@]}" llm
 	[[ $output == *"/nonexistent"* ]]
 }
+
+# refuses TEXT FILE: said of a file with this text, given as the nodes and as the endpoint.
+refuses() {
+	echo "$2" >"$T/wrong"
+	run -2 "${plan[@]}" -f "$T/llm.yaml" --nodes "$T/wrong"
+	[[ $output == "kubectl instancepool plan: $T/wrong: $1"* ]]
+	run -2 "${plan[@]}" -f "$T/wrong" --nodes "$T/nodes.yaml"
+	[[ $output == "kubectl instancepool plan: $T/wrong: $1"* ]]
+}
+
+@test "a file that cannot be read is refused in words, with the place" {
+	local plan=("$E2E_PLUGIN" plan --kubeconfig /nonexistent)
+	case_load "$BATS_TEST_DIRNAME/plan-cases/falls-to-second.bash"
+	manifest >"$T/llm.yaml"
+	echo "- {type: $P5, count: 2, gpus: 8}" >"$T/nodes.yaml"
+	refuses 'items[0]: must be a Kubernetes object' '{"kind": "NodeList", "items": [1]}'
+	refuses 'must be ' 5
+	refuses 'line 2, column 11: ' $'{"kind": "NodeList",\n "items":[}'
+}
