@@ -226,6 +226,8 @@ static struct forecast_input input_of(const struct plan_objects *o, int32_t coun
 		.endpoint = o->endpoint,
 		.models = (const struct model *const *)o->models.list,
 		.n_models = o->models.n,
+		.unreadable = (const struct forecast_unreadable *const *)o->unreadable.list,
+		.n_unreadable = o->unreadable.n,
 		.nodes = (const struct forecast_node *const *)o->nodes.list,
 		.n_nodes = o->nodes.n,
 		.pods = (const struct forecast_pod *const *)o->pods.list,

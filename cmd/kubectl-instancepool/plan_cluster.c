@@ -19,20 +19,31 @@ static bool is_forbidden(const struct err *err)
 	return err->http_status == 403;
 }
 
+static int take_unreadable(struct plan_objects *o, struct slice item, const char *why, struct err *err)
+{
+	struct forecast_unreadable *u = arena_alloc(&o->arena, sizeof(*u));
+	struct objmeta meta = {0};
+
+	if (objmeta_read(item, &o->arena, &meta, err) < 0)
+		return -1;
+	*u = (struct forecast_unreadable){meta.ns, meta.name, arena_strdup(&o->arena, why)};
+	objects_add(&o->unreadable, u);
+	return 0;
+}
+
 static int take_model(void *arg, struct slice item, struct err *err)
 {
 	struct plan_objects *o = arg;
 	struct err own = ERR_INIT;
 	struct model *m = model_decode(item, &own);
 
-	(void)err;
-	if (m && plan_objects_has_model(o, m->meta.ns, m->meta.name)) {
+	if (!m)
+		return take_unreadable(o, item, own.message, err);
+	if (plan_objects_has_model(o, m->meta.ns, m->meta.name))
 		model_free(m); /* the file's is what will be */
-		m = NULL;
-	}
-	if (m)
+	else
 		objects_add(&o->models, m);
-	return 0; /* one that cannot be read is none, as the operator has it */
+	return 0;
 }
 
 static int take_other(void *arg, struct slice item, struct err *err)

@@ -41,6 +41,7 @@ static void free_pod(void *p)
 void plan_objects_init(struct plan_objects *o)
 {
 	*o = (struct plan_objects){.endpoints = json_must(json_array())};
+	arena_init(&o->arena);
 }
 
 void plan_objects_done(struct plan_objects *o)
@@ -52,6 +53,8 @@ void plan_objects_done(struct plan_objects *o)
 	done(&o->pods, free_pod);
 	done(&o->deployments, view_free);
 	done(&o->others, free_endpoint);
+	free(o->unreadable.list);
+	arena_done(&o->arena);
 	done(&o->notes, free);
 }
 

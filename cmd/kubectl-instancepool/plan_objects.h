@@ -22,6 +22,8 @@ struct plan_objects {
 	bool exists;               /* in the cluster */
 	bool has_autoscaler;
 	struct objects models, nodes, pods, deployments, others;
+	struct objects unreadable; /* Models of the cluster, in the arena */
+	struct arena arena;
 	/* Sentences about what could not be read, and does without. */
 	struct objects notes;
 };

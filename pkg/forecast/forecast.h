@@ -31,7 +31,7 @@ struct forecast_input {
 	const struct endpoint *endpoint;
 	const struct model *const *models; /* of its namespace, and of the others' */
 	size_t n_models;
-	const struct forecast_unreadable *unreadable;
+	const struct forecast_unreadable *const *unreadable;
 	size_t n_unreadable;
 	const struct forecast_node *const *nodes;
 	size_t n_nodes;

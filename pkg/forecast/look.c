@@ -144,9 +144,12 @@ static void look_at_nodes(const struct world_pool *p, struct plan_pool_seen *see
 
 static const char *why_unreadable(const struct world *w, const char *model)
 {
-	for (size_t i = 0; i < w->in->n_unreadable; i++)
-		if (str_eq(w->in->unreadable[i].ns, w->endpoint.meta.ns) && str_eq(w->in->unreadable[i].name, model))
-			return w->in->unreadable[i].why;
+	for (size_t i = 0; i < w->in->n_unreadable; i++) {
+		const struct forecast_unreadable *u = w->in->unreadable[i];
+
+		if (str_eq(u->ns, w->endpoint.meta.ns) && str_eq(u->name, model))
+			return u->why;
+	}
 	return NULL;
 }
 

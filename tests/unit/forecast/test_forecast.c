@@ -28,7 +28,7 @@ struct scene {
 	const struct forecast_node *nodes[MAX_OBJECTS];
 	const struct forecast_pod *pods[MAX_OBJECTS];
 	const struct deployment *deployments[MAX_OBJECTS];
-	struct forecast_unreadable unreadable[ENDPOINT_MAX_POOLS];
+	const struct forecast_unreadable *unreadable[MAX_OBJECTS];
 	const char *out[ENDPOINT_MAX_POOLS];
 	struct forecast_input in;
 	struct arena arena;
@@ -265,6 +265,14 @@ static void add_taken(struct scene *s, const json_t *pools)
 	}
 }
 
+static void add_unreadable(struct scene *s, const char *name, const char *why)
+{
+	struct forecast_unreadable *u = arena_alloc(&s->arena, sizeof(*u));
+
+	*u = (struct forecast_unreadable){"default", name, why};
+	s->unreadable[s->in.n_unreadable++] = u;
+}
+
 static void read_scene(struct scene *s)
 {
 	const json_t *o;
@@ -284,8 +292,7 @@ static void read_scene(struct scene *s)
 	add_older(s, json_object_get(s->doc, "older"));
 	add_taken(s, json_object_get(s->doc, "taken"));
 	json_object_foreach(json_object_get(s->doc, "unreadable"), name, v)
-		s->unreadable[s->in.n_unreadable++] =
-			(struct forecast_unreadable){"default", name, json_string_value(v)};
+		add_unreadable(s, name, json_string_value(v));
 	json_object_foreach(json_object_get(s->doc, "others"), name, v)
 		s->others[s->in.n_others++] = endpoint_of(s, name, v);
 	json_array_foreach(json_object_get(s->doc, "out"), i, o)
