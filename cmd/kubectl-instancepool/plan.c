@@ -1,5 +1,6 @@
 /* kubectl instancepool plan */
 #include "plan/plan.h"
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include "api/names.h"
@@ -35,12 +36,10 @@ static const char help[] =
 	"answer each\n"
 	"      --count N             what if N instances are wanted?\n"
 	"      --autoscaler none|external\n"
-	"                            does something add nodes (the operator's --node-autoscaler)? Default: "
-	"looked "
-	"for in\n"
-	"                            the cluster as the operator does; with --nodes none. external gives two "
-	"answers: all\n"
-	"                            nodes come, and none does\n"
+	"                            does something add nodes (the operator's --node-autoscaler)? Default:\n"
+	"                            looked for in the cluster as an operator does that may read nodes (one\n"
+	"                            with --watch-nodes=false looks for Karpenter only); with --nodes none.\n"
+	"                            external gives two answers: all nodes come, and none does\n"
 	"  -o, --output json         for programs\n"
 	"  -n, --namespace NS        default: the kubeconfig context's\n"
 	"      --kubeconfig FILE     default: KUBECONFIG, else ~/.kube/config\n"
@@ -74,6 +73,14 @@ static int fail(const struct err *err)
 {
 	fprintf(stderr, "kubectl instancepool plan: %s\n", err->message);
 	return 2;
+}
+
+static int flush(struct err *err)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return err_set(err, ERR_IO, "standard output: %s", errno ? strerror(errno) : "not all was written");
 }
 
 static int read_number(const char *text, int32_t *ret, struct err *err)
@@ -179,15 +186,11 @@ static int gather(const struct options *o, struct cluster *c, struct plan_object
 			return -1;
 	if (plan_objects_choose(ret, c, o->name, ns, err) < 0)
 		return -1;
-	return c ? plan_objects_ask_nodes(ret, c, err) : plan_objects_read_nodes(ret, o->nodes, err);
-}
-
-static bool has_type(const struct endpoint *e, const char *type)
-{
-	for (size_t i = 0; i < e->spec.n_pools; i++)
-		if (str_eq(e->spec.pools[i].instance_type, type))
-			return true;
-	return false;
+	if (!c)
+		return plan_objects_read_nodes(ret, o->nodes, err);
+	if (!o->autoscaler_given && plan_objects_ask_autoscaler(ret, c, err) < 0)
+		return -1;
+	return plan_objects_ask_nodes(ret, c, err);
 }
 
 static const char *all_types(const struct endpoint *e, struct arena *a)
@@ -211,7 +214,7 @@ static int split_types(const struct endpoint *e, const char *text, struct arena 
 	do {
 		const char *type = instance_type_strip(arena_slicedup(a, slice_trim(slice_split(rest, ',', &rest))));
 
-		if (!has_type(e, type) || *ret_n == ENDPOINT_MAX_POOLS)
+		if (!plan_has_type(e, type) || *ret_n == ENDPOINT_MAX_POOLS)
 			return err_set(err, ERR_INVALID, "--out: '%.80s' is none of the instance types of %s (%s)", type,
 			               e->meta.name, all_types(e, a));
 		types[(*ret_n)++] = type;
@@ -282,7 +285,7 @@ static int answer_all(const struct options *o, const struct plan_objects *object
 		    forecast_missing(&answers[i].forecast.rest) > 0)
 			result = 1;
 	(o->json ? plan_print_json : plan_print)(objects, wanted, answers, n);
-	return result;
+	return flush(err) < 0 ? -1 : result;
 }
 
 static int run(const struct options *o, struct err *err)
@@ -310,7 +313,7 @@ int command_plan(int argc, char **argv)
 
 	if (result > 0) {
 		fputs(help, stdout);
-		return 0;
+		return flush(&err) < 0 ? fail(&err) : 0;
 	}
 	if (result == 0)
 		result = run(&o, &err);

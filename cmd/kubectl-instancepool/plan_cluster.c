@@ -162,6 +162,36 @@ static json_t *merge(const json_t *from_file, json_t *from_cluster, const char *
 	return merged;
 }
 
+/* Has it found none of a type that e wants, too? NULL: no. */
+static const char *common_shortage(const struct endpoint *e, const struct endpoint *other)
+{
+	for (size_t i = 0; i < other->status.n_pools; i++) {
+		const struct pool_status *p = &other->status.pools[i];
+
+		if (p->state == POOL_BACK_OFF && plan_has_type(e, p->instance_type))
+			return p->instance_type;
+	}
+	return NULL;
+}
+
+/* What is known from elsewhere an operator for few namespaces does not know: the first of it stands for all. */
+static void note_foreign_shortages(struct plan_objects *o)
+{
+	for (size_t i = 0; i < o->others.n; i++) {
+		const struct endpoint *other = o->others.list[i];
+		const char *type = common_shortage(o->endpoint, other);
+
+		if (!type || str_eq(other->meta.ns, o->endpoint->meta.ns))
+			continue;
+		objects_add(
+			&o->notes,
+			xasprintf("%s in namespace %s has found no more %s, which counts here, too; an operator with "
+		              "--namespace that does not manage that one does not know of it",
+		              other->meta.name, other->meta.ns, type));
+		return;
+	}
+}
+
 static int ask_about(struct plan_objects *o, struct cluster *c, struct err *err)
 {
 	struct buf selector CLEANUP_BUF;
@@ -174,6 +204,7 @@ static int ask_about(struct plan_objects *o, struct cluster *c, struct err *err)
 	    list_all(o, c, &endpoints, ns, NULL, NULL, take_other,
 	             "what other endpoints have found out may be missing", err) < 0)
 		return -1;
+	note_foreign_shortages(o);
 	return o->exists ? list(c, &deployments, ns, "labelSelector", selector.ptr, take_deployment, o, err) : 0;
 }
 
@@ -217,7 +248,7 @@ static int exists(int result, bool *ret, struct err *err)
 	return 0;
 }
 
-static int look_for_autoscaler(struct plan_objects *o, struct cluster *c, struct err *err)
+int plan_objects_ask_autoscaler(struct plan_objects *o, struct cluster *c, struct err *err)
 {
 	struct buf group CLEANUP_BUF, map CLEANUP_BUF;
 	bool karpenter, autoscaler;
@@ -229,15 +260,20 @@ static int look_for_autoscaler(struct plan_objects *o, struct cluster *c, struct
 	           &autoscaler, err) < 0)
 		return -1;
 	o->has_autoscaler = karpenter || autoscaler;
+	if (autoscaler && !karpenter)
+		objects_add(
+			&o->notes,
+			xstrdup(
+				"an operator with --watch-nodes=false does not look for cluster-autoscaler, which is here: "
+				"if yours is one, ask with --autoscaler none"));
 	return 0;
 }
 
 int plan_objects_ask_nodes(struct plan_objects *o, struct cluster *c, struct err *err)
 {
-	if (list(c, &nodes, NULL, NULL, NULL, take_node, o, err) < 0 ||
-	    list_all(o, c, &pods, o->endpoint->meta.ns, "fieldSelector",
-	             "status.phase!=Succeeded,status.phase!=Failed", take_pod, "what they use is not counted",
-	             err) < 0)
+	if (list(c, &nodes, NULL, NULL, NULL, take_node, o, err) < 0)
 		return -1;
-	return look_for_autoscaler(o, c, err);
+	return list_all(o, c, &pods, o->endpoint->meta.ns, "fieldSelector",
+	                "status.phase!=Succeeded,status.phase!=Failed", take_pod, "what they use is not counted",
+	                err);
 }

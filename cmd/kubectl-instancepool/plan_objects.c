@@ -95,3 +95,11 @@ int plan_objects_add_pod(struct plan_objects *o, const json_t *pod, struct err *
 	objects_add(&o->pods, p);
 	return 0;
 }
+
+bool plan_has_type(const struct endpoint *e, const char *type)
+{
+	for (size_t i = 0; i < e->spec.n_pools; i++)
+		if (str_eq(e->spec.pools[i].instance_type, type))
+			return true;
+	return false;
+}

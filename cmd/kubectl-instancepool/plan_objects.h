@@ -24,7 +24,7 @@ struct plan_objects {
 	struct objects models, nodes, pods, deployments, others;
 	struct objects unreadable; /* Models of the cluster, in the arena */
 	struct arena arena;
-	/* Sentences about what could not be read, and does without. */
+	/* Sentences about what could not be read, and does without, and about what is taken to be. */
 	struct objects notes;
 };
 
@@ -35,11 +35,17 @@ int plan_objects_read(struct plan_objects *o, const char *path, const char *ns, 
 /* Nodes, as `kubectl get nodes -o json` (or yaml) writes them or in short, and the pods that take room there. */
 int plan_objects_read_nodes(struct plan_objects *o, const char *path, struct err *err);
 /* Makes the endpoint of what the files say, or of the cluster where they have none; c NULL: no cluster is asked. name NULL: the
- * only one of the files. Asks the cluster for all else that is not there. */
+ * only one of the files. Asks the cluster for all else that is not there. *err is ERR_NONE before. ERR_INVALID: several to choose
+ * from; ERR_NOT_FOUND: there is none, or the cluster knows no such kind; else as cluster_get() and cluster_list() have it. So it
+ * is with the two below; where only the own namespace may be read, that is a note and no error. */
 int plan_objects_choose(struct plan_objects *o, struct cluster *c, const char *name, const char *ns,
                         struct err *err);
-/* Nodes, pods, and whether there is a node autoscaler, as the operator finds out. */
+/* Nodes and pods. */
 int plan_objects_ask_nodes(struct plan_objects *o, struct cluster *c, struct err *err);
+/* Whether there is a node autoscaler: as an operator finds out that may read nodes, which the notes say where it matters. */
+int plan_objects_ask_autoscaler(struct plan_objects *o, struct cluster *c, struct err *err);
+
+bool plan_has_type(const struct endpoint *e, const char *type);
 
 /* For the files that read. */
 void objects_add(struct objects *to, void *object);

@@ -159,7 +159,7 @@ static void print_head(const struct plan_objects *o, int32_t wanted, const struc
 	printf("Endpoint %s in namespace %s: %" PRId32 " %s wanted, %s.\n", o->endpoint->meta.name,
 	       o->endpoint->meta.ns, wanted, instances(wanted),
 	       o->exists ? "it exists" : "it does not exist yet");
-	printf("%zu nodes; %s.\n\n", o->nodes.n,
+	printf("%zu %s; %s.\n\n", o->nodes.n, o->nodes.n == 1 ? "node" : "nodes",
 	       a->adds_nodes == FORECAST_NODES_FIXED ? "nothing adds more" : "an autoscaler adds more");
 }
 

@@ -270,3 +270,45 @@ refuses() {
 	refuses 'must be ' 5
 	refuses 'line 2, column 11: ' $'{"kind": "NodeList",\n "items":[}'
 }
+
+@test "an answer that cannot be written is an error, and help, too" {
+	case_load "$BATS_TEST_DIRNAME/plan-cases/falls-to-second.bash"
+	manifest >"$T/llm.yaml"
+	echo "- {type: $P5, count: 9, gpus: 8}" >"$T/nodes.yaml"
+	local arguments
+	for arguments in "-f $T/llm.yaml --nodes $T/nodes.yaml" "-f $T/llm.yaml --nodes $T/nodes.yaml -o json" --help; do
+		# shellcheck disable=SC2016,SC2086 # the inner shell's; words
+		run -2 bash -c '"$0" plan "$@" >/dev/full' "$E2E_PLUGIN" $arguments
+		[[ $output == "kubectl instancepool plan: standard output: "* ]]
+	done
+}
+
+# said JQ ARGUMENT...: is it in the plan?
+said() {
+	"$E2E_PLUGIN" plan -n "$NS" -o json "${@:2}" >"$T/said" || (($? == 1))
+	jq -e "$1" "$T/said" >/dev/null
+}
+
+@test "a plan says what an operator with fewer rights would not know, and that nothing is done for what is deleted" {
+	case_load "$BATS_TEST_DIRNAME/plan-cases/falls-to-second.bash"
+	manifest >"$T/llm.yaml"
+	if kubectl create configmap -n kube-system cluster-autoscaler-status --from-literal=status=test; then
+		AT_END=(kubectl delete configmap -n kube-system cluster-autoscaler-status)
+	fi
+	said '.answers[0].nodes == "Come" and any(.notes[]; test("--watch-nodes=false .*--autoscaler none"))' -f "$T/llm.yaml"
+	said '.answers[0].nodes == "Fixed" and .notes == []' -f "$T/llm.yaml" --autoscaler none
+
+	# Another namespace's endpoint has found no more of a type.
+	kubectl create namespace "$NS-2" >/dev/null
+	kubectl apply -n "$NS-2" -f "$T/llm.yaml" >/dev/null
+	kubectl patch ipe -n "$NS-2" "$CASE" --subresource status --type merge -p "{\"status\": {\"instancePools\": [
+		{\"name\": \"x\", \"instanceType\": \"$P5\", \"modelName\": \"llm\", \"priority\": 1, \"state\": \"BackOff\", \"reason\": \"StockOut\"}]}}" >/dev/null
+	said "any(.notes[]; test(\"in namespace $NS-2 has found no more $P5, .*--namespace\"))" -f "$T/llm.yaml" --autoscaler none
+	kubectl delete namespace "$NS-2" --wait=false >/dev/null
+
+	k apply -f "$T/llm.yaml" >/dev/null
+	k patch ipe "$CASE" --type merge -p '{"metadata": {"finalizers": ["example.com/stays"]}}' >/dev/null
+	k delete ipe "$CASE" --wait=false >/dev/null
+	said 'any(.notes[]; test("is being deleted")) and .answers[0].timeline == []' "$CASE" --autoscaler none
+	k patch ipe "$CASE" --type merge -p '{"metadata": {"finalizers": null}}' >/dev/null
+}
