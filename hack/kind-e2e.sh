@@ -15,8 +15,8 @@ usage: hack/kind-e2e.sh [fake|real]
 
 Makes a kind cluster (hack/kind-config.yaml), builds the images with docker and loads them, and runs hack/e2e (with kwok,
 as processes on this machine) and hack/e2e-real on it; or only the one for fake or real nodes. Needs docker, kind and
-kubectl, and Go for kwok. There must be no kind cluster "instancepool" yet; it is removed at the end. KEEP=1 leaves it, and
-says where its kubeconfig is.
+kubectl, and Go for kwok. There must be no kind cluster "instancepool" yet; it is removed at the end.
+KEEP=1 leaves it, and says where its kubeconfig is.
 
 This script has not been run where it was written: there is no Docker there. What it starts has, on a hack/cluster.
 TEXT

@@ -36,7 +36,8 @@ network_require() {
 		die "the cluster ${owner%-*} has real nodes, and only one at a time can: hack/cluster --name ${owner%-*} down" \
 			"(with the XDG_STATE_HOME that it was started with)"
 	routes=$(network_foreign_routes) || die "cannot read the routes"
-	[[ -z $routes ]] || die "real nodes need $NETWORK_ALL, $NETWORK_KWOK and $NETWORK_SERVICES; this machine routes elsewhere: $routes"
+	[[ -z $routes ]] ||
+		die "real nodes need $NETWORK_ALL, $NETWORK_KWOK and $NETWORK_SERVICES; this machine routes elsewhere: $routes"
 }
 
 # The note says who has loaded it.
