@@ -20,6 +20,7 @@ struct answer {
 	enum kube_outcome outcome;
 	struct err err;
 	int http_status;
+	struct wall date;
 	char uid[64], resource_version[64], body[256];
 };
 
@@ -30,6 +31,7 @@ static void on_answer(void *arg, enum kube_outcome outcome, const struct kube_re
 	a->outcome = outcome;
 	a->err = *err;
 	a->http_status = r->http_status;
+	a->date = r->date;
 	str_copy(a->uid, sizeof(a->uid), r->uid);
 	str_copy(a->resource_version, sizeof(a->resource_version), r->resource_version);
 	str_format(a->body, sizeof(a->body), SLICE_FMT, SLICE_ARG(r->body));
@@ -188,8 +190,8 @@ static void test_outcomes(void **state)
 		enum err_code code;
 	} cases[] = {
 		{"'status':302", KUBE_UNKNOWN, ERR_HTTP},
-		{"'status':409", KUBE_NOT_DONE, ERR_HTTP},
-		{"'status':422", KUBE_NOT_DONE, ERR_HTTP},
+		{"'status':409,'headers':{'Date':'Wed, 25 Nov 2026 17:00:00 GMT'}", KUBE_NOT_DONE, ERR_HTTP},
+		{"'status':422,'headers':{'Date':'yesterday'}", KUBE_NOT_DONE, ERR_HTTP},
 		{"'status':429,'headers':{'Retry-After':'7'}", KUBE_NOT_DONE, ERR_HTTP},
 		{"'status':500", KUBE_UNKNOWN, ERR_HTTP},
 		{"'status':503", KUBE_UNKNOWN, ERR_HTTP},
@@ -209,6 +211,7 @@ static void test_outcomes(void **state)
 		call(&f, &(struct kube_request){.verb = KUBE_PATCH_JSON, POD("p"), .timeout_ms = timeout_ms}, &a);
 		assert_int_equal(a.outcome, cases[i].patch);
 		assert_int_equal(a.err.code, cases[i].code);
+		assert_int_equal(a.date.ms, a.http_status == 409 ? INT64_C(1795626000000) : 0);
 		if (cases[i].code == ERR_HTTP) {
 			assert_string_equal(a.err.reason, "Why");
 			assert_string_equal(a.err.message, "so");
