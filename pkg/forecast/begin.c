@@ -11,12 +11,9 @@ static bool is_out(const struct world *w, const char *type)
 	return false;
 }
 
-static const char *type_of(const struct node *n)
+static bool is_out_node(const struct world *w, const struct node *n)
 {
-	for (size_t i = 0; i < n->n_labels; i++)
-		if (str_eq(n->labels[i].key, NODE_LABEL_INSTANCE_TYPE))
-			return n->labels[i].value;
-	return "";
+	return is_out(w, fit_label(n, NODE_LABEL_INSTANCE_TYPE));
 }
 
 static const struct model *find_model(const struct forecast_input *in, const struct endpoint *e,
@@ -105,7 +102,7 @@ static void init_nodes(struct world *w)
 		const struct forecast_node *n = w->in->nodes[i];
 		struct world_node *to = &w->nodes[w->n_nodes];
 
-		if (is_out(w, type_of(n->view)))
+		if (is_out_node(w, n->view))
 			continue;
 		w->n_nodes++;
 		to->view = n->view;
@@ -254,7 +251,7 @@ static bool has_node_that_is_out(const struct world *w, const struct pod *p)
 {
 	for (size_t i = 0; i < w->in->n_nodes; i++)
 		if (str_eq(w->in->nodes[i]->view->meta.name, p->node_name))
-			return is_out(w, type_of(w->in->nodes[i]->view));
+			return is_out_node(w, w->in->nodes[i]->view);
 	return false;
 }
 

@@ -6,7 +6,7 @@ static const char *text_of(const json_t *o, const char *key)
 	return json_string_value(json_at(o, key));
 }
 
-static const char *label_of(const struct node *n, const char *key)
+const char *fit_label(const struct node *n, const char *key)
 {
 	for (size_t i = 0; i < n->n_labels; i++)
 		if (str_eq(n->labels[i].key, key))
@@ -94,7 +94,7 @@ static bool meets_term(const json_t *term, const struct node *n)
 	size_t i;
 
 	json_array_foreach(expressions, i, x)
-		if (!meets(x, label_of(n, text_of(x, "key"))))
+		if (!meets(x, fit_label(n, text_of(x, "key"))))
 			return false;
 	json_array_foreach(fields, i, x)
 		if (!meets(x, n->meta.name)) /* there is no other field */
@@ -111,7 +111,7 @@ static bool matches(const json_t *pod_spec, const struct node *n)
 	size_t i;
 
 	json_object_foreach(json_at(pod_spec, "nodeSelector"), key, v) {
-		const char *value = label_of(n, key);
+		const char *value = fit_label(n, key);
 
 		if (!value || !str_eq(value, json_string_value(v)))
 			return false;

@@ -12,6 +12,9 @@ enum fit {
 };
 enum fit fit_node(const json_t *pod_spec, const struct node *n);
 
+/* NULL: it has no such label. */
+const char *fit_label(const struct node *n, const char *key);
+
 /* What the template asks of a scheduler that is not looked at here, as "pod affinity, volume claims"; "" if nothing. In the
  * arena. */
 const char *fit_not_looked_at(const json_t *pod_spec, struct arena *a);

@@ -74,3 +74,5 @@ struct forecast {
 void forecast(const struct forecast_input *in, struct arena *a, struct forecast *ret);
 /* How many of the wanted instances have no node then. */
 int32_t forecast_missing(const struct endpoint_status *s);
+/* "instance", "instances" */
+const char *forecast_instances(int32_t n);

@@ -93,7 +93,7 @@ struct wall world_in(const struct world *w, int64_t ms); /* so long from now */
 void world_take(const struct world *w, struct world_node *n, const int64_t *takes);
 /* As many pods as are wanted. */
 void world_replicate(struct world *w);
-/* Carries out what was planned; true: there was something. `old` as in the input of the plan. */
+/* Carries out what was planned of `in`; true: there was something. */
 bool world_act(struct world *w, const struct plan_input *in, const struct plan_output *out);
 /* The moment of the next thing that is due; not set: nothing is. */
 struct wall world_next(const struct world *w);

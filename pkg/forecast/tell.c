@@ -22,7 +22,7 @@ static void __attribute__((format(printf, 2, 3))) line(struct teller *t, const c
 	t->lines[t->n++] = (struct forecast_line){t->w->now.ms - t->began.ms, arena_strdup(t->w->arena, text)};
 }
 
-static const char *instances(int32_t n)
+const char *forecast_instances(int32_t n)
 {
 	return n == 1 ? "instance" : "instances";
 }
@@ -57,9 +57,11 @@ static void tell_bound(struct teller *t, const char *name, int32_t was, int32_t 
 	for (size_t i = 0; i < t->w->endpoint.spec.n_pools && is != was; i++)
 		t->pools[i].given_up = false;
 	if (is > was)
-		line(t, "%s: %" PRId32 " %s land%s", name, is - was, instances(is - was), is - was == 1 ? "s" : "");
+		line(t, "%s: %" PRId32 " %s land%s", name, is - was, forecast_instances(is - was),
+		     is - was == 1 ? "s" : "");
 	else if (is < was)
-		line(t, "%s: %" PRId32 " %s go%s", name, was - is, instances(was - is), was - is == 1 ? "es" : "");
+		line(t, "%s: %" PRId32 " %s go%s", name, was - is, forecast_instances(was - is),
+		     was - is == 1 ? "es" : "");
 }
 
 static void tell_waiting(struct teller *t, size_t i, const struct pool_status *s)
@@ -71,8 +73,8 @@ static void tell_waiting(struct teller *t, size_t i, const struct pool_status *s
 		t->pools[i].waiting = 0;
 	else if (t->pools[i].waiting != s->waiting || t->pools[i].reason != s->reason ||
 	         !str_eq(t->pools[i].message, s->message)) {
-		line(t, "%s: %" PRId32 " wait%s, %s: %s", s->name, s->waiting, s->waiting == 1 ? "s" : "",
-		     pool_reason_name(s->reason), s->message);
+		line(t, "%s: %" PRId32 " wait%s, %s%s%s", s->name, s->waiting, s->waiting == 1 ? "s" : "",
+		     pool_reason_name(s->reason), s->message ? ": " : "", s->message ? s->message : "");
 		t->pools[i].waiting = s->waiting;
 		t->pools[i].reason = s->reason;
 		t->pools[i].message = arena_strdup(t->w->arena, s->message ? s->message : "");
