@@ -5,6 +5,7 @@
 
 #define CELL_SIZE 80
 #define WHY_SIZE 512
+#define SAID_SIZE 2048
 
 enum column { PRIORITY, POOL, TYPE, NOW, LANDS, WAITS, STATE, COLUMNS };
 static const char *const titles[COLUMNS] = {"PRIORITY", "POOL", "TYPE", "NOW", "LANDS", "WAITS", "STATE"};
@@ -15,9 +16,17 @@ struct row {
 	char why[WHY_SIZE];
 };
 
-static const char *instances(int32_t n)
+/* What comes from the API and from files does not steer the terminal. Line ends are put beside it. */
+static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 {
-	return n == 1 ? "instance" : "instances";
+	char text[SAID_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_vformat(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	str_clean(text);
+	fputs(text, stdout);
 }
 
 static int32_t placed(const struct pool_status *p)
@@ -55,9 +64,10 @@ static void print_row(const struct plan_objects *o, const size_t *width, const c
 	for (enum column c = 0; c < COLUMNS; c++) {
 		if (c == NOW && !o->exists)
 			continue;
-		printf("%-*s", c == COLUMNS - 1 && !*last ? 0 : (int)width[c] + 2, cells[c]);
+		say("%-*s", c == COLUMNS - 1 && !*last ? 0 : (int)width[c] + 2, cells[c]);
 	}
-	puts(last);
+	say("%s", last);
+	putchar('\n');
 }
 
 static void print_table(const struct plan_objects *o, const struct endpoint_status *s)
@@ -100,7 +110,8 @@ static void print_lines(const struct forecast *f)
 
 		if (s > 0)
 			duration_format(s * MS_PER_S, text);
-		printf("  %8s  %s\n", s == last_s ? "" : text, f->lines[i].text);
+		say("  %8s  %s", s == last_s ? "" : text, f->lines[i].text);
+		putchar('\n');
 		last_s = s;
 	}
 }
@@ -112,19 +123,19 @@ static void print_end(int32_t wanted, const struct forecast *f)
 	const char *when = after(f->rest_after_ms, text);
 
 	if (missing == 0)
-		printf("%" PRId32 " of %" PRId32 " %s land", wanted, wanted, instances(wanted));
+		say("%" PRId32 " of %" PRId32 " %s land", wanted, wanted, forecast_instances(wanted));
 	else
-		printf("%" PRId32 " of %" PRId32 " %s land, %" PRId32 " find%s no place", wanted - missing, wanted,
-		       instances(wanted), missing, missing == 1 ? "s" : "");
-	printf("; %s %s",
-	       f->rests     ? "it rests"
-	       : f->repeats ? "all pools have been tried in vain"
-	                    : "it does not come to rest,",
-	       when);
-	printf("; phase %s", endpoint_phase_name(f->rest.phase));
+		say("%" PRId32 " of %" PRId32 " %s land, %" PRId32 " find%s no place", wanted - missing, wanted,
+		    forecast_instances(wanted), missing, missing == 1 ? "s" : "");
+	say("; %s %s",
+	    f->rests     ? "it rests"
+	    : f->repeats ? "all pools have been tried in vain"
+	                 : "it does not come to rest,",
+	    when);
+	say("; phase %s", endpoint_phase_name(f->rest.phase));
 	for (enum condition_type t = COND_STALLED; t < CONDITION_COUNT; t++)
 		if (f->rest.conditions[t].status)
-			printf(", %s", condition_type_name(t));
+			say(", %s", condition_type_name(t));
 	puts(".");
 }
 
@@ -134,33 +145,46 @@ static void print_question(const struct plan_objects *o, const struct plan_answe
 
 	duration_format(o->endpoint->spec.provision_timeout_ms, window);
 	if (a->out && a->adds_nodes == FORECAST_NODES_FIXED)
-		printf("If %s is out:\n\n", a->out);
+		say("If %s is out:", a->out);
 	else if (a->adds_nodes == FORECAST_NODES_COME)
-		printf("If the autoscaler brings all nodes that are asked for%s%s%s:\n\n",
-		       a->out ? ", but there is no " : "", a->out ? a->out : "", "");
+		say("If the autoscaler brings all nodes that are asked for%s%s:", a->out ? ", but there is no " : "",
+		    a->out ? a->out : "");
 	else if (a->adds_nodes == FORECAST_NODES_STAY_AWAY)
-		printf("If none comes within the window of a pool (%s)%s%s:\n\n", window,
-		       a->out ? ", and there is no " : "", a->out ? a->out : "");
+		say("If none comes within the window of a pool (%s)%s%s:", window, a->out ? ", and there is no " : "",
+		    a->out ? a->out : "");
+	else
+		return;
+	puts("\n");
 }
 
 /* With an autoscaler both answers begin alike: with what is there. */
 static void print_first(const struct plan_objects *o, const struct plan_answer *a)
 {
 	if (a->out)
-		printf("Now, if %s is out:\n\n", a->out);
+		say("Now, if %s is out:", a->out);
 	else
-		puts("Now:\n");
+		say("Now:");
+	puts("\n");
 	print_table(o, &a->forecast.first);
 	putchar('\n');
 }
 
 static void print_head(const struct plan_objects *o, int32_t wanted, const struct plan_answer *a)
 {
-	printf("Endpoint %s in namespace %s: %" PRId32 " %s wanted, %s.\n", o->endpoint->meta.name,
-	       o->endpoint->meta.ns, wanted, instances(wanted),
-	       o->exists ? "it exists" : "it does not exist yet");
-	printf("%zu %s; %s.\n\n", o->nodes.n, o->nodes.n == 1 ? "node" : "nodes",
-	       a->adds_nodes == FORECAST_NODES_FIXED ? "nothing adds more" : "an autoscaler adds more");
+	say("Endpoint %s in namespace %s: %" PRId32 " %s wanted, %s.", o->endpoint->meta.name,
+	    o->endpoint->meta.ns, wanted, forecast_instances(wanted),
+	    o->exists ? "it exists" : "it does not exist yet");
+	putchar('\n');
+	say("%zu %s; %s.", o->nodes.n, o->nodes.n == 1 ? "node" : "nodes",
+	    a->adds_nodes == FORECAST_NODES_FIXED ? "nothing adds more" : "an autoscaler adds more");
+	puts("\n");
+}
+
+static void print_note(const char *note)
+{
+	putchar('\n');
+	say("Note: %s.", note);
+	putchar('\n');
 }
 
 void plan_print(const struct plan_objects *o, int32_t wanted, const struct plan_answer *answers, size_t n)
@@ -182,9 +206,9 @@ void plan_print(const struct plan_objects *o, int32_t wanted, const struct plan_
 		print_lines(&a->forecast);
 	}
 	for (size_t i = 0; i < answers[0].forecast.n_notes; i++)
-		printf("\nNote: %s.\n", answers[0].forecast.notes[i]);
+		print_note(answers[0].forecast.notes[i]);
 	for (size_t i = 0; i < o->notes.n; i++)
-		printf("\nNote: %s.\n", (const char *)o->notes.list[i]);
+		print_note(o->notes.list[i]);
 }
 
 /* ---- for programs ---- */

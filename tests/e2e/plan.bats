@@ -283,6 +283,18 @@ refuses() {
 	done
 }
 
+@test "text that comes with an object does not steer the terminal" {
+	case_load "$BATS_TEST_DIRNAME/plan-cases/falls-to-second.bash"
+	manifest >"$T/llm.yaml"
+	echo "- {type: $P5, count: 9, gpus: 8}" >"$T/nodes.yaml"
+	sed -i "s/metadata: {name: $CASE}/metadata: {name: $CASE, namespace: \"a\\\\e[2J\\\\nb\\\\u202e\"}/" "$T/llm.yaml"
+	run -0 "$E2E_PLUGIN" plan -f "$T/llm.yaml" --nodes "$T/nodes.yaml"
+	[[ $output == "Endpoint $CASE in namespace a [2J b   : "* && $output != *[$'\e\u202e']* ]]
+	echo '{"kind": "a\u001b[2J"}' >"$T/nodes.yaml"
+	run -2 "$E2E_PLUGIN" plan -f "$T/llm.yaml" --nodes "$T/nodes.yaml"
+	[[ $output == *"kind: 'a [2J' is none of"* ]]
+}
+
 # said JQ ARGUMENT...: is it in the plan?
 said() {
 	"$E2E_PLUGIN" plan -n "$NS" -o json "${@:2}" >"$T/said" || (($? == 1))
