@@ -23,9 +23,9 @@ static const char help[] =
 	"The operator's own planner answers, in virtual time, for the nodes and pods as they are. Nothing is "
 	"changed.\n"
 	"\n"
-	"  -f, --filename FILE       YAML or JSON with the endpoint and its Models, several documents or files; "
-	"what is\n"
-	"                            not there is taken from the cluster. NAME chooses one of several endpoints\n"
+	"  -f, --filename FILE       YAML or JSON with the endpoint and its Models (- is standard input),\n"
+	"                            several documents or files; what is not there is taken from the cluster.\n"
+	"                            NAME chooses one of several endpoints\n"
 	"      --nodes FILE          no cluster is asked: the nodes are those of FILE. `kubectl get nodes -o "
 	"json` (or\n"
 	"                            `kubectl get nodes,pods -A -o json`: what pods use is taken off), or in "
@@ -142,6 +142,15 @@ static int read_option(int option, struct options *o, struct err *err)
 	}
 }
 
+static size_t n_inputs(const struct options *o)
+{
+	size_t n = str_eq(o->nodes, "-");
+
+	for (size_t i = 0; i < o->n_files; i++)
+		n += str_eq(o->files[i], "-");
+	return n;
+}
+
 /* 1: help was wanted. */
 static int read_options(int argc, char **argv, struct options *o, struct err *err)
 {
@@ -171,6 +180,8 @@ static int read_options(int argc, char **argv, struct options *o, struct err *er
 	o->name = argv[optind];
 	if (!o->name && o->n_files == 0)
 		return err_set(err, ERR_INVALID, "give a file (-f) or the name of an endpoint (see --help)");
+	if (n_inputs(o) > 1)
+		return err_set(err, ERR_INVALID, "standard input (-) can be read once only");
 	if (o->nodes && o->n_files == 0)
 		return err_set(err, ERR_INVALID,
 		               "with --nodes no cluster is asked: give the endpoint and its Models with -f");

@@ -43,44 +43,41 @@ static int each_object(struct plan_objects *o, json_t *document, object_fn *fn, 
 }
 
 /* JSON is read as such: it may be longer than a person's YAML, which begins with '{' now and then, too. */
-static json_t *read_documents(const char *path, struct err *err)
+static json_t *parse_documents(struct slice text, struct err *err)
 {
-	struct buf text CLEANUP_BUF;
 	struct err as_json = ERR_INIT;
-	struct slice trimmed;
-	json_t *all, *one = NULL;
+	struct slice trimmed = slice_trim(text);
+	json_t *all, *one = slice_starts(trimmed, "{") ? json_parse(trimmed, &as_json) : NULL;
 
-	buf_init(&text, MAX_FILE_BYTES);
-	if (file_read(path, &text, err) < 0)
-		return NULL;
-	trimmed = slice_trim(buf_slice(&text));
-	if (slice_starts(trimmed, "{"))
-		one = json_parse(trimmed, &as_json);
 	if (one)
 		return json_must(json_pack("[o]", one));
-	all = yaml_parse_all(buf_slice(&text), err);
+	all = yaml_parse_all(text, err);
 	if (!all && as_json.code != ERR_NONE)
-		err_set(err, as_json.code, "%s: %s", path, as_json.message);
+		*err = as_json;
 	else if (!all && err->code == ERR_LIMIT)
-		err_prefix(err, "%s: as YAML (JSON may be larger)", path);
-	else if (!all)
-		err_prefix(err, "%s", path);
+		err_prefix(err, "as YAML (JSON may be larger)");
 	return all;
 }
 
 static int read_file(struct plan_objects *o, const char *path, object_fn *fn, const char *ns, struct err *err)
 {
-	CLEANUP_JSON json_t *documents = read_documents(path, err);
+	const char *name = str_eq(path, "-") ? "standard input" : path;
+	struct buf text CLEANUP_BUF;
+	CLEANUP_JSON json_t *documents = NULL;
 	json_t *d;
 	size_t i;
 
-	if (!documents)
+	buf_init(&text, MAX_FILE_BYTES);
+	if (file_read_input(path, &text, err) < 0)
 		return -1;
+	documents = parse_documents(buf_slice(&text), err);
+	if (!documents)
+		return err_prefix(err, "%s", name);
 	json_array_foreach(documents, i, d) {
 		if (each_object(o, d, fn, ns, err) == 0)
 			continue;
-		return json_array_size(documents) > 1 ? err_prefix(err, "%s: document %zu", path, i + 1)
-		                                      : err_prefix(err, "%s", path);
+		return json_array_size(documents) > 1 ? err_prefix(err, "%s: document %zu", name, i + 1)
+		                                      : err_prefix(err, "%s", name);
 	}
 	return 0;
 }

@@ -30,9 +30,10 @@ struct plan_objects {
 
 void plan_objects_init(struct plan_objects *o);
 void plan_objects_done(struct plan_objects *o);
-/* InstancePoolEndpoints and Models; other kinds are passed over. The error names file, object and field. */
+/* InstancePoolEndpoints and Models; other kinds are passed over. path "-": standard input. The error names file, object and field. */
 int plan_objects_read(struct plan_objects *o, const char *path, const char *ns, struct err *err);
-/* Nodes, as `kubectl get nodes -o json` (or yaml) writes them or in short, and the pods that take room there. */
+/* Nodes, as `kubectl get nodes -o json` (or yaml) writes them or in short, and the pods that take room there. path as
+ * above. */
 int plan_objects_read_nodes(struct plan_objects *o, const char *path, struct err *err);
 /* Makes the endpoint of what the files say, or of the cluster where they have none; c NULL: no cluster is asked. name NULL: the
  * only one of the files. Asks the cluster for all else that is not there. *err is ERR_NONE before. ERR_INVALID: several to choose
