@@ -234,7 +234,7 @@ static int split_types(const struct endpoint *e, const char *text, struct arena 
 	return 0;
 }
 
-static struct forecast_input input_of(const struct plan_objects *o, int32_t count)
+static struct forecast_input input_of(const struct plan_objects *o, int32_t count, struct wall now)
 {
 	return (struct forecast_input){
 		.endpoint = o->endpoint,
@@ -251,7 +251,7 @@ static struct forecast_input input_of(const struct plan_objects *o, int32_t coun
 		.others = (const struct endpoint *const *)o->others.list,
 		.n_others = o->others.n,
 		.instance_count = count,
-		.now = wall_now(),
+		.now = now,
 	};
 }
 
@@ -271,10 +271,11 @@ static size_t answer(struct forecast_input *in, bool autoscaler, const char *out
 	return n;
 }
 
-static int answer_all(const struct options *o, const struct plan_objects *objects, struct err *err)
+static int answer_all(const struct options *o, const struct plan_objects *objects, struct wall now,
+                      struct err *err)
 {
 	CLEANUP_ARENA struct arena a;
-	struct forecast_input in = input_of(objects, o->count);
+	struct forecast_input in = input_of(objects, o->count, now);
 	struct plan_answer answers[2 * MAX_QUESTIONS];
 	bool autoscaler = o->autoscaler_given ? o->autoscaler : objects->has_autoscaler;
 	int32_t wanted = o->count >= 0 ? o->count : plan_desired(objects->endpoint);
@@ -310,7 +311,7 @@ static int run(const struct options *o, struct err *err)
 	plan_objects_init(&objects);
 	result = gather(o, c, &objects, err);
 	if (result == 0)
-		result = answer_all(o, &objects, err);
+		result = answer_all(o, &objects, c ? cluster_now(c) : wall_now(), err);
 	plan_objects_done(&objects);
 	cluster_free(c);
 	return result;
