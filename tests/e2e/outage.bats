@@ -20,10 +20,13 @@ teardown_file() {
 	"$E2E_ROOT/hack/cluster" --name "$E2E_CLUSTER" down >&2 3>&-
 }
 
+# And kwok: unlike a kubelet it takes a minute to find back by itself, and the nodes' leases run out.
 apiserver_kill() {
-	local pid
-	read -r pid _ <"$(dirname -- "$KUBECONFIG")/run/kube-apiserver.pid"
-	kill -9 "$pid"
+	local name pid
+	for name in kube-apiserver kwok-instant; do
+		read -r pid _ <"$(dirname -- "$KUBECONFIG")/run/$name.pid"
+		kill -9 "$pid"
+	done
 }
 
 cluster_up() {

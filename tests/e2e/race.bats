@@ -15,8 +15,9 @@ starting_pods() {
 		.items[] | select(.spec.nodeName and all(.status.conditions[]; .type != "Ready" or .status != "True")) | .metadata.uid'
 }
 
-# slow_pod_writes: from here on a write of a pod in this namespace takes longer than the operator waits for an answer.
-slow_pod_writes() {
+# slow_writes RESOURCE: from here on these writes in this namespace take longer than the operator waits for an answer;
+# writes_are_quick ends it.
+slow_writes() {
 	/usr/bin/python3 -c '
 import socket, time
 listener = socket.create_server(("127.0.0.1", 0))
@@ -31,7 +32,7 @@ metadata: {name: $NS}
 webhooks:
 - name: silent.example.com
   clientConfig: {url: "https://127.0.0.1:$(<"$T/silent")/"}
-  rules: [{apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [pods]}]
+  rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: [UPDATE], resources: ["$1"]}]
   namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: $NS}}
   timeoutSeconds: 10
   failurePolicy: Ignore
@@ -40,13 +41,27 @@ webhooks:
 YAML
 }
 
+writes_are_quick() {
+	kubectl delete --ignore-not-found validatingwebhookconfiguration "$NS" >/dev/null
+}
+
 clean_up() {
-	kubectl delete --ignore-not-found validatingwebhookconfiguration "$NS"
+	writes_are_quick
 	kubectl -n instancepool-system delete --ignore-not-found lease "$NS"
 }
 
-looked_at_pods() {
-	grep -F "\"namespace\":\"$NS\"" "$E2E_AUDIT_LOG" | jq -e 'select(.verb == "get" and .objectRef.resource == "pods")'
+# looked_at RESOURCE: the operator has read one that it has written.
+looked_at() {
+	grep -F "\"namespace\":\"$NS\"" "$E2E_AUDIT_LOG" | jq -e --arg resource "$1" '
+		select(.user.username == "system:serviceaccount:instancepool-system:instancepool-operator")
+		| select(.verb == "get" and .objectRef.resource == $resource)'
+}
+
+# Replicas do not wait longer for an answer than others wait for the lease.
+impatient_start() {
+	need_audit_log
+	AT_END=(clean_up)
+	operator_start --leader-elect --leader-elect-resource-namespace instancepool-system --leader-elect-resource-name "$NS"
 }
 
 unmarked() {
@@ -54,22 +69,31 @@ unmarked() {
 }
 
 @test "the mark of an instance, whose write is not answered in time: the instance is looked at, and marked in the end" {
-	need_audit_log
-	AT_END=(clean_up)
 	real_life_nodes "$P5" 1
-	# Replicas do not wait longer for an answer than others wait for the lease.
-	operator_start --leader-elect --leader-elect-resource-namespace instancepool-system --leader-elect-resource-name "$NS"
+	impatient_start
 	READY_AFTER=8s apply_model llm
 	two_pools llm 1
 	wait_for 15 "an instance that starts" pods_number llm 1 '.spec.nodeName != null'
 	fails unmarked
-	slow_pod_writes
-	wait_for 30 "a look at the instance" looked_at_pods
+	slow_writes pods
+	wait_for 30 "a look at the instance" looked_at pods
 	fails unmarked
 	logged '.msg == "outcome of a write is unknown, looking" and .kind == "Pod"'
-	kubectl delete validatingwebhookconfiguration "$NS" >/dev/null
+	writes_are_quick
 	settles 30 llm 1 0
 	wait_for 20 "the mark to go" unmarked
+}
+
+@test "a status whose write is not answered in time: the endpoint is looked at, and its status written in the end" {
+	nodes "$P5" 1
+	impatient_start
+	slow_writes instancepoolendpoints/status
+	apply_model llm
+	two_pools llm 1
+	wait_for 60 "a look at the endpoint" looked_at instancepoolendpoints
+	logged '.msg == "outcome of a write is unknown, looking" and .kind == "InstancePoolEndpoint"'
+	writes_are_quick
+	settles 30 llm 1 0
 }
 
 @test "a cancel races with a binding: the one that was just bound goes, and none that is Ready (real-life nodes)" {

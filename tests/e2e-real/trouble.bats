@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2034 # variables for helpers.bash
 # The operator as pods when something is wrong around it: one line each that says what and what to do, so does /readyz, and
-# no container is started again. Its namespace is not the usual one, so that what it is denied here is nobody else's.
+# no container is started again. The last of the files: the nodes' Services need a while after it. The namespace is not the usual one, so that what it is denied here is nobody else's.
 
 # One after the other.
 export BATS_NO_PARALLELIZE_WITHIN_FILE=true
@@ -196,6 +196,6 @@ apiserver_goes_on() {
 	wait_for 40 "Ready pods, in the same containers" all_are_ready
 	[[ $(uids llm) == "$serving" ]]
 	k scale ipe llm --replicas 0 >/dev/null
-	settles 40 llm 0
+	wait_for 60 "the end of the instance" pods_number llm 0
 	operator_says 2
 }
