@@ -91,9 +91,11 @@ grant_again() {
 	manifests "$OPERATOR_NS" | kubectl apply -f - >/dev/null
 }
 
+GRANT="grant this right to the operator's account: see deploy/rbac.yaml, or upgrade the Helm release"
+
 # lacks VERB RESOURCE GROUP: a jq filter for the line that says so.
 lacks() {
-	printf '.httpStatus == 403 and .hint == "grant this right: kubectl apply -f deploy/rbac.yaml" and (.error | test("%s"))' \
+	printf '.httpStatus == 403 and .hint == "%s" and (.error | test("%s"))' "$GRANT" \
 		"User .system:serviceaccount:$OPERATOR_NS:instancepool-operator. cannot $1 resource .$2. in API group .$3. "
 }
 
@@ -188,7 +190,7 @@ apiserver_goes_on() {
 	# Longer than the liveness probe's patience.
 	stays 30 "/readyz says so" all_not_ready ': connection refused'
 	cluster up
-	wait_for 30 "the missing right in /readyz" all_not_ready 'grant this right: kubectl apply -f deploy/rbac.yaml'
+	wait_for 30 "the missing right in /readyz" all_not_ready "$GRANT"
 	wait_for 20 "the lines" operator_says 2 \
 		'.msg == "requests to the API server fail and are tried again" and (.error | test("connection refused$"))' \
 		".msg == \"watch failed and is tried again\" and .resource == \"pods\" and $(lacks watch pods '')"
