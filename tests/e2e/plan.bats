@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2030,SC2031,SC2034 # variables for helpers.bash; each test has its own
 # `kubectl instancepool plan` says what the operator then does. plan-cases/*.bash are clusters and endpoints: each gets
 # instance types of its own, is planned before the endpoint is there, and compared when nothing moves any more.
 
