@@ -274,6 +274,22 @@ operator_launch() {
 	OPERATOR_PID=$!
 }
 
+# The operator's rights to its Lease, for one of this test's name; drop_lease takes it, and the rights.
+grant_lease() {
+	kubectl -n instancepool-system get role instancepool-operator-leader-election -o json | jq --arg lease "$NS" '
+		.metadata = {name: $lease}
+		| .rules |= map(if .resourceNames then .resourceNames = [$lease] else . end)' |
+		kubectl -n instancepool-system apply -f - >/dev/null
+	kubectl -n instancepool-system create rolebinding "$NS" --role="$NS" \
+		--serviceaccount=instancepool-system:instancepool-operator >/dev/null
+	wait_for 5 "the right to the lease" kubectl -n instancepool-system auth can-i patch "leases/$NS" \
+		--as=system:serviceaccount:instancepool-system:instancepool-operator
+}
+
+drop_lease() {
+	kubectl -n instancepool-system delete lease,role,rolebinding "$NS" --ignore-not-found
+}
+
 operator_get() {
 	local port
 	port=$(jq -Rr 'fromjson? | select(.msg == "serving") | .port' "$OPERATOR_LOG") && [[ -n $port ]] &&

@@ -3,18 +3,6 @@
 
 load helpers
 
-# The operator's rights to its Lease, for the one of this test.
-grant_lease() {
-	kubectl -n instancepool-system get role instancepool-operator-leader-election -o json | jq --arg lease "$NS" '
-		.metadata = {name: $lease}
-		| .rules |= map(if .resourceNames then .resourceNames = [$lease] else . end)' |
-		kubectl -n instancepool-system apply -f - >/dev/null
-	kubectl -n instancepool-system create rolebinding "$NS" --role="$NS" \
-		--serviceaccount=instancepool-system:instancepool-operator >/dev/null
-	wait_for 5 "the right to the lease" kubectl -n instancepool-system auth can-i patch "leases/$NS" \
-		--as=system:serviceaccount:instancepool-system:instancepool-operator
-}
-
 # One more replica, which is then the one that the helpers know.
 candidate_start() {
 	operator_start --leader-elect --leader-elect-resource-namespace instancepool-system \
@@ -46,7 +34,7 @@ start_leader() {
 # A leader is left over if the test failed, and may be suspended.
 end_election() {
 	! jobs -p | grep -qx "$LEADER" || kill -9 "$LEADER"
-	kubectl -n instancepool-system delete lease,role,rolebinding "$NS" --ignore-not-found
+	drop_lease
 }
 
 start_standby() {

@@ -47,7 +47,7 @@ writes_are_quick() {
 
 clean_up() {
 	writes_are_quick
-	kubectl -n instancepool-system delete --ignore-not-found lease "$NS"
+	drop_lease
 }
 
 # looked_at RESOURCE: the operator has read one that it has written.
@@ -61,6 +61,7 @@ looked_at() {
 impatient_start() {
 	need_audit_log
 	AT_END=(clean_up)
+	grant_lease
 	operator_start --leader-elect --leader-elect-resource-namespace instancepool-system --leader-elect-resource-name "$NS"
 }
 
