@@ -92,7 +92,6 @@ unmarked() {
 	apply_model llm
 	two_pools llm 1
 	wait_for 60 "a look at the endpoint" looked_at instancepoolendpoints
-	logged '.msg == "outcome of a write is unknown, looking" and .kind == "InstancePoolEndpoint"'
 	writes_are_quick
 	settles 30 llm 1 0
 }
