@@ -6,6 +6,7 @@
 #define PAGE_ITEMS 500
 #define MAX_PAGE_BYTES (64u << 20)
 #define MAX_PATH_BYTES (16u << 10)
+#define MAX_QUERY_BYTES 4096u /* of a path, before what pages add to it */
 #define MAX_OBJECT_BYTES (4u << 20)
 
 struct cluster {
@@ -178,7 +179,7 @@ int cluster_list(struct cluster *c, const char *path_with_query, cluster_item_fn
 static int path_of(const struct kube_resource *r, const char *ns, const char *name, const char *query,
                    const char *value, struct buf *path, struct err *err)
 {
-	buf_init(path, MAX_PATH_BYTES / 2);
+	buf_init(path, MAX_QUERY_BYTES);
 	kube_resource_path(r, ns, name, NULL, path);
 	if (query) {
 		buf_addf(path, "?%s=", query);

@@ -3,8 +3,7 @@
 #include "api/names.h"
 #include "kube/resource.h"
 
-#define MAX_OBJECT_BYTES (4u << 20)
-#define MAX_PATH_BYTES 4096u
+#define MAX_SELECTOR_BYTES 4096u
 #define MAX_PODS_ASKED 5 /* about whose Events is asked, of those that are not well */
 #define MAX_SUGGESTIONS 5
 #define OPERATOR_NAME "instancepool-operator"
@@ -21,38 +20,6 @@ static void gap(struct facts *f, const char *what, const struct err *err)
 {
 	if (f->view.n_gaps < FACTS_MAX_GAPS)
 		f->gaps[f->view.n_gaps++] = (struct inspect_gap){what, arena_strdup(&f->arena, err->message)};
-}
-
-/* query: "fieldSelector" or "labelSelector" with its value, or NULLs. */
-static int path_of(const struct kube_resource *r, const char *ns, const char *name, const char *query,
-                   const char *value, struct buf *path, struct err *err)
-{
-	buf_init(path, MAX_PATH_BYTES);
-	kube_resource_path(r, ns, name, NULL, path);
-	if (query) {
-		buf_addf(path, "?%s=", query);
-		buf_add_url_escaped(path, slice_from(value));
-	}
-	return buf_failed(path)
-	           ? err_set(err, ERR_INVALID, "\"%s\" is no name of a %s", name ? name : "", r->kind)
-	           : 0;
-}
-
-static int get(struct cluster *c, const struct kube_resource *r, const char *ns, const char *name,
-               struct buf *body, struct err *err)
-{
-	CLEANUP_BUF struct buf path;
-
-	buf_init(body, MAX_OBJECT_BYTES);
-	return path_of(r, ns, name, NULL, NULL, &path, err) < 0 ? -1 : cluster_get(c, path.ptr, body, err);
-}
-
-static int list(struct cluster *c, const struct kube_resource *r, const char *ns, const char *query,
-                const char *value, cluster_item_fn *fn, void *arg, struct err *err)
-{
-	CLEANUP_BUF struct buf path;
-
-	return path_of(r, ns, NULL, query, value, &path, err) < 0 ? -1 : cluster_list(c, path.ptr, fn, arg, err);
 }
 
 /* No such endpoint */
@@ -106,8 +73,8 @@ static int suggest(struct cluster *c, const char *name, struct err *err)
 
 	arena_init(&here.arena);
 	arena_init(&elsewhere.arena);
-	list(c, &endpoints, ns, NULL, NULL, add_name, &here, &ignored);
-	list(c, &endpoints, NULL, "fieldSelector", selector, add_name, &elsewhere, &ignored);
+	cluster_list_objects(c, &endpoints, ns, NULL, NULL, add_name, &here, &ignored);
+	cluster_list_objects(c, &endpoints, NULL, "fieldSelector", selector, add_name, &elsewhere, &ignored);
 	if (here.n > 1)
 		qsort_r(here.names, here.n, sizeof(*here.names), by_distance, (void *)(uintptr_t)name);
 	if (elsewhere.n > 0)
@@ -128,7 +95,7 @@ static int read_endpoint(struct facts *f, struct cluster *c, const char *name, s
 {
 	CLEANUP_BUF struct buf body;
 
-	if (get(c, &endpoints, cluster_namespace(c), name, &body, err) < 0) {
+	if (cluster_get_object(c, &endpoints, cluster_namespace(c), name, &body, err) < 0) {
 		if (err->code == ERR_NOT_FOUND && str_eq(err->reason, "NotFound"))
 			return suggest(c, name, err);
 		if (err->code == ERR_NOT_FOUND)
@@ -177,9 +144,10 @@ static void read_views(struct facts *f, struct cluster *c, const struct kube_res
 	CLEANUP_BUF struct buf selector;
 	struct err err = ERR_INIT;
 
-	buf_init(&selector, MAX_PATH_BYTES);
+	buf_init(&selector, MAX_SELECTOR_BYTES);
 	endpoint_selector(f->endpoint->meta.name, &selector);
-	if (list(c, r, f->endpoint->meta.ns, "labelSelector", selector.ptr, add_view, v, &err) < 0)
+	if (cluster_list_objects(c, r, f->endpoint->meta.ns, "labelSelector", selector.ptr, add_view, v, &err) <
+	    0)
 		gap(f, r->plural, &err);
 }
 
@@ -199,7 +167,7 @@ static void read_models(struct facts *f, struct cluster *c)
 		buf_init(&body, 0);
 		for (size_t k = 0; k < i; k++)
 			again = again || str_eq(name, spec->pools[k].model_name);
-		if (again || get(c, &models, f->endpoint->meta.ns, name, &body, &err) == 0)
+		if (again || cluster_get_object(c, &models, f->endpoint->meta.ns, name, &body, &err) == 0)
 			continue;
 		if (err.code != ERR_NOT_FOUND) {
 			gap(f, "models", &err);
@@ -263,7 +231,8 @@ static int read_events_of(struct facts *f, struct cluster *c, const char *kind, 
 	CLEANUP_FREE char *selector = xasprintf("involvedObject.kind=%s,involvedObject.name=%s", kind, name);
 	struct err err = ERR_INIT;
 
-	if (list(c, &events, f->endpoint->meta.ns, "fieldSelector", selector, add_event, f, &err) == 0)
+	if (cluster_list_objects(c, &events, f->endpoint->meta.ns, "fieldSelector", selector, add_event, f,
+	                         &err) == 0)
 		return 0;
 	gap(f, "events", &err);
 	return -1;
@@ -319,8 +288,8 @@ static bool find_operator(struct facts *f, struct cluster *c, const char *ns)
 {
 	struct inspect_lease *ret = &f->view.lease;
 	struct err err = ERR_INIT;
-	bool found = list(c, &deployments, ns, "labelSelector", "app.kubernetes.io/name=" OPERATOR_NAME,
-	                  add_operator, f, &err) == 0;
+	bool found = cluster_list_objects(c, &deployments, ns, "labelSelector",
+	                                  "app.kubernetes.io/name=" OPERATOR_NAME, add_operator, f, &err) == 0;
 
 	if (!found)
 		gap(f, "the operator's Deployment", &err);
@@ -338,7 +307,7 @@ static void read_lease(struct facts *f, struct cluster *c, const char *ns)
 	struct err err = ERR_INIT;
 	bool name_known = find_operator(f, c, ns);
 
-	if (get(c, &leases, ns, ret->name, &body, &err) < 0) {
+	if (cluster_get_object(c, &leases, ns, ret->name, &body, &err) < 0) {
 		ret->known = err.code == ERR_NOT_FOUND && name_known;
 		if (err.code != ERR_NOT_FOUND)
 			gap(f, "the operator's Lease", &err);
