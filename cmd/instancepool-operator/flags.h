@@ -18,6 +18,6 @@ struct flags {
 	enum log_format log_format;
 };
 
-/* 0: filled in; strings borrowed from argv, where commas are cut. 1: --help or --version was printed. -1: err says which flag and what would be
- * right. */
+/* 0: filled in; strings borrowed from argv, where commas are cut. 1: --help or --version was printed. -1: err says which flag
+ * and what would be right. */
 int flags_parse(int argc, char **argv, struct flags *ret, struct err *err);

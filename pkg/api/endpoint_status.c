@@ -282,11 +282,6 @@ static json_t *condition_json(enum condition_type type, const struct condition *
 	return o;
 }
 
-static void append(json_t *list, json_t *o)
-{
-	json_append(list, o);
-}
-
 json_t *endpoint_status_apply(const struct endpoint *e, const struct endpoint_status *s)
 {
 	json_t *root = json_must(json_object());
@@ -309,11 +304,11 @@ json_t *endpoint_status_apply(const struct endpoint *e, const struct endpoint_st
 	json_t *pools = json_must(json_array());
 	json_set(status, "instancePools", pools);
 	for (size_t i = 0; i < s->n_pools; i++)
-		append(pools, pool_json(&s->pools[i]));
+		json_append(pools, pool_json(&s->pools[i]));
 	json_t *conditions = json_must(json_array());
 	json_set(status, "conditions", conditions);
 	for (size_t i = 0; i < CONDITION_COUNT; i++)
 		if (s->conditions[i].present)
-			append(conditions, condition_json((enum condition_type)i, &s->conditions[i]));
+			json_append(conditions, condition_json((enum condition_type)i, &s->conditions[i]));
 	return root;
 }

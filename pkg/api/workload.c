@@ -43,11 +43,6 @@ static json_t *object_new(const char *api_version, const char *kind, const struc
 	return o;
 }
 
-static void append(json_t *list, json_t *o)
-{
-	json_append(list, o);
-}
-
 static void put_owner(json_t *meta, const struct endpoint *e)
 {
 	json_t *owner = json_must(json_object());
@@ -59,7 +54,7 @@ static void put_owner(json_t *meta, const struct endpoint *e)
 	json_put_bool(owner, "blockOwnerDeletion", false);
 	json_t *owners = json_must(json_array());
 	json_set(meta, "ownerReferences", owners);
-	append(owners, owner);
+	json_append(owners, owner);
 }
 
 /* The member at key as an object or array, made where it is missing. NULL when it is something else.
@@ -99,7 +94,7 @@ static void add_tolerations(json_t *list, const struct endpoint_pool *p)
 		json_put_str(t, "key", GPU_TAINT_KEY);
 		json_put_str(t, "operator", "Exists");
 		json_put_str(t, "effect", "NoSchedule");
-		append(list, t);
+		json_append(list, t);
 	}
 	if (json_array_extend(list, own) < 0)
 		json_must(NULL);
@@ -142,7 +137,7 @@ static int add_port(json_t *container, const struct model *m, struct err *err)
 	json_put_str(p, "name", PORT_NAME);
 	json_put_int(p, "containerPort", m->port);
 	json_put_str(p, "protocol", "TCP");
-	append(ports, p);
+	json_append(ports, p);
 	return 0;
 }
 
@@ -280,7 +275,7 @@ json_t *workload_service(const struct endpoint *e)
 	json_put_str(port, "targetPort", PORT_NAME);
 	json_t *ports = json_must(json_array());
 	json_set(spec, "ports", ports);
-	append(ports, port);
+	json_append(ports, port);
 	return s;
 }
 
