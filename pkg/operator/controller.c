@@ -159,7 +159,7 @@ static int end_lead(void *arg, const char *key, void *value)
 	(void)arg;
 	(void)key;
 	run_cancel(w);
-	schema_forget(w);
+	obstacles_forget(w);
 	w->n_asked = 0; /* another asks from now on */
 	return 0;
 }
@@ -245,7 +245,5 @@ bool controller_ready(const struct controller *op, struct err *err)
 	}
 	if (!op->started)
 		return err_set(err, ERR_NOT_FOUND, "waiting to hear of node autoscalers") == 0;
-	if (op->n_old_schema > 0)
-		return err_set(err, ERR_INVALID, "%s", TROUBLE_SCHEMA) == 0;
-	return true;
+	return obstacles_none(op, err);
 }

@@ -231,7 +231,7 @@ void freed_put(struct work *w, const char *pool, struct wall at)
 void work_free(struct work *w)
 {
 	run_free(w->run);
-	schema_forget(w);
+	obstacles_forget(w);
 	while (w->expectations)
 		drop(w, w->expectations);
 	while (w->refusals)

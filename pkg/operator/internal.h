@@ -58,6 +58,7 @@ struct refusal {
 	char *message;
 	unsigned tries;
 	struct mono retry_at;
+	bool no_right; /* for want of one */
 	struct refusal *next;
 };
 
@@ -97,7 +98,9 @@ struct work {
 	struct mono progress_at; /* when counts that changed are to be told; 0: none did */
 	struct mono raise_at; /* when a count is raised though condemned instances are still there; 0: none are */
 	bool has_service_turn;
-	bool old_schema;       /* the last status was refused for want of a field in the CRD */
+	bool old_schema; /* the last status was refused for want of a field in the CRD */
+	char *no_right;  /* a write was refused for want of a right: its words and what to do; NULL: none */
+	struct mono no_right_since;
 	unsigned denied;       /* creates in a row for which the operator had no right */
 	unsigned denied_trial; /* dry runs in a row, the same */
 	struct run *run;       /* writes under way, else NULL; the key is taken from the queue as long */
@@ -145,6 +148,7 @@ struct controller {
 	size_t nodes_unheard;  /* whose Ready is Unknown */
 	bool hears_no_node;    /* nodestate_none_is_heard() */
 	size_t n_old_schema;   /* works whose status the CRD has no fields for */
+	size_t n_no_right;     /* works that lack a right */
 	bool started;          /* all watches are complete, autoscalers were looked for, planning has begun */
 	bool leads;            /* see controller_lead() */
 	unsigned runs;         /* works with a run */
@@ -224,12 +228,10 @@ void work_free(struct work *w);
 struct refusal *refusal_find(struct work *w, enum kind kind, const char *name);
 /* Refused, and not to be asked again yet. */
 bool refusal_pauses(struct work *w, enum kind kind, const char *name);
-void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message);
+/* Returns it; borrowed. */
+struct refusal *refusal_put(struct work *w, enum kind kind, const char *name, const char *reason,
+                            const char *message);
 void refusal_clear(struct work *w, enum kind kind, const char *name);
-/* A status was refused because the CRD is older; one was written, or this endpoint is no longer ours to write. */
-void schema_lacks(struct work *w, const struct err *err);
-void schema_known(struct work *w);
-void schema_forget(struct work *w);
 /* Of pods that are gone: those that come have other names. */
 void refusals_clear_gone(struct work *w);
 void restored_put(struct work *w, const char *deployment);
@@ -237,6 +239,18 @@ bool restored_pauses(const struct work *w, const char *deployment);
 /* An object of that name is in the way. The log says so once, however often it is asked. */
 void refusal_put_name(struct work *w, enum kind kind, const char *name, const char *reason, const char *what);
 void refusal_put_taken(struct work *w, enum kind kind, const char *name);
+
+/* obstacle.c: what keeps us from writing until somebody mends it. */
+/* A status was refused because the CRD is older; one was written. */
+void schema_lacks(struct work *w, const struct err *err);
+void schema_known(struct work *w);
+/* A write that the endpoint needs was refused for want of a right; now there is nothing that was refused. */
+void right_lacks(struct work *w, const struct kube_resource *r, const struct err *err);
+void right_regained(struct work *w);
+/* This endpoint is no longer ours to write. */
+void obstacles_forget(struct work *w);
+/* False: err says what is in the way and what to do. */
+bool obstacles_none(const struct controller *op, struct err *err);
 
 /* act.c, run.c: carry out a plan, one write after the other, the status last. */
 void run_start(struct work *w, const struct endpoint *e, const struct plan_input *in,

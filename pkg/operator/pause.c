@@ -33,7 +33,8 @@ bool refusal_pauses(struct work *w, enum kind kind, const char *name)
 	return r && loop_now(w->op->loop).ms < r->retry_at.ms;
 }
 
-void refusal_put(struct work *w, enum kind kind, const char *name, const char *reason, const char *message)
+struct refusal *refusal_put(struct work *w, enum kind kind, const char *name, const char *reason,
+                            const char *message)
 {
 	struct refusal *r = refusal_find(w, kind, name);
 
@@ -48,6 +49,8 @@ void refusal_put(struct work *w, enum kind kind, const char *name, const char *r
 	r->reason = reason;
 	free(r->message);
 	r->message = xstrdup(message);
+	r->no_right = false;
+	return r;
 }
 
 void refusal_clear(struct work *w, enum kind kind, const char *name)
@@ -124,25 +127,4 @@ void refusal_put_name(struct work *w, enum kind kind, const char *name, const ch
 void refusal_put_taken(struct work *w, enum kind kind, const char *name)
 {
 	refusal_put_name(w, kind, name, "NameTaken", "exists and belongs to somebody else; it is left alone");
-}
-
-void schema_lacks(struct work *w, const struct err *err)
-{
-	w->op->n_old_schema += !w->old_schema;
-	w->old_schema = true;
-	trouble_schema(w->op->trouble, err, loop_now(w->op->loop));
-}
-
-void schema_forget(struct work *w)
-{
-	w->op->n_old_schema -= w->old_schema;
-	w->old_schema = false;
-}
-
-/* The status of another endpoint may have fewer fields. */
-void schema_known(struct work *w)
-{
-	schema_forget(w);
-	if (w->op->n_old_schema == 0)
-		trouble_schema(w->op->trouble, NULL, loop_now(w->op->loop));
 }

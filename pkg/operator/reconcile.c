@@ -222,6 +222,8 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 		run_start(w, e, &in, &a, &out);
 	else
 		acting = create_companions(op, key, e, w);
+	if (!changed && !acting)
+		right_regained(w);
 	arena_done(&a);
 	return acting;
 }

@@ -14,6 +14,8 @@ static void run_end(struct run *r, int64_t retry_after_ms)
 	struct work *w = r->w;
 	bool failed = r->failed;
 
+	if (!failed)
+		right_regained(w);
 	if (r->has_service_turn)
 		w->op->service_runs--;
 	if (r->status_unknown)
@@ -46,6 +48,8 @@ static void go_on(struct run *r)
 static void tell_refused(const struct run *r, const struct write *w, const struct err *err)
 {
 	trouble_write(r->w->op->trouble, r->w->key, w->rq.resource, w->name, err, loop_now(r->w->op->loop));
+	if (trouble_is_right(err) && !w->rq.dry_run)
+		right_lacks(r->w, w->rq.resource, err);
 }
 
 /* Said once it is true: after all is written, the status that tells it last. */
@@ -111,19 +115,13 @@ static void looked_at_name(void *arg, enum kube_outcome outcome, const struct ku
 	run_end(r, 0);
 }
 
-/* The words of the API server's authorizer, not of admission. */
-static bool lacks_rights(const struct err *err)
-{
-	return err->http_status == 403 && strstr(err->message, "\" cannot create resource \"") != NULL;
-}
-
 static void remember_refusal(struct run *r, const struct write *w, const struct err *err)
 {
 	char text[sizeof(err->message) + 64];
 
 	str_format(text, sizeof(text), "%s%s", w->rq.dry_run ? "an instance would be refused: " : "",
 	           err->message);
-	refusal_put(r->w, w->kind, w->name, w->refused_as, text);
+	refusal_put(r->w, w->kind, w->name, w->refused_as, text)->no_right = trouble_is_right(err);
 }
 
 /* The address does not wait for the budget. */
@@ -161,7 +159,7 @@ static bool send_again(struct run *r, const struct write *w, const struct err *e
 static void not_written(struct run *r, const struct write *w, const struct err *err)
 {
 	unsigned *times = w->rq.dry_run ? &r->w->denied_trial : &r->w->denied;
-	bool denied = lacks_rights(err) && (*times)++ < DENIED_QUICKLY;
+	bool denied = trouble_is_right(err) && (*times)++ < DENIED_QUICKLY;
 	bool refused = w->refused_as && !denied &&
 	               (err->http_status == 400 || err->http_status == 403 || err->http_status == 422);
 
@@ -191,6 +189,7 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 static bool passes_over(struct run *r, const struct write *w, const struct err *err)
 {
 	int status = err->http_status;
+	struct refusal *refusal;
 
 	if (w->kind != KIND_POD || status < 400 || status >= 500 || status == 401 || status == 429)
 		return false;
@@ -200,9 +199,10 @@ static bool passes_over(struct run *r, const struct write *w, const struct err *
 		queue_add_at(r->w->op->queue, r->w->key, (struct mono){loop_now(r->w->op->loop).ms + MS_PER_S});
 	if (status == 404 || status == 409)
 		return true;
-	refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
+	refusal = refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
+	refusal->no_right = trouble_is_right(err);
 	/* Nothing may change until then that would bring the endpoint up. */
-	queue_add_at(r->w->op->queue, r->w->key, refusal_find(r->w, w->kind, w->name)->retry_at);
+	queue_add_at(r->w->op->queue, r->w->key, refusal->retry_at);
 	tell_refused(r, w, err);
 	return true;
 }
@@ -223,7 +223,7 @@ static bool says_nothing(const struct err *err)
 /* Whoever may not create pods does without the trial. */
 static bool does_without(struct run *r, const struct write *w, const struct err *err)
 {
-	if (!lacks_rights(err) || r->w->denied_trial < DENIED_QUICKLY)
+	if (!trouble_is_right(err) || r->w->denied_trial < DENIED_QUICKLY)
 		return false;
 	tell_refused(r, w, err);
 	return true;

@@ -9,9 +9,6 @@
 #define MAX_CAUSES 512u
 #define AGAIN_MS (60 * MS_PER_S)
 #define WELL_MS (10 * MS_PER_S)
-/* A server that has just started knows nobody's rights for a second or two and refuses for other passing reasons; a
- * stream that breaks is opened again. Only what lasts so long is told. */
-#define PASSING_MS (2 * MS_PER_S)
 #define MAX_FIELDS 4
 #define SOURCE_WRITES "writes"
 #define SOURCE_SCHEMA "schema"
@@ -55,6 +52,11 @@ static struct slice missing_right(const struct err *err)
 			right.len = (size_t)(end - begin);
 	}
 	return right;
+}
+
+bool trouble_is_right(const struct err *err)
+{
+	return missing_right(err).len > 0;
 }
 
 /* The message without what differs from request to request: the path (before the first colon, where there was no
@@ -112,7 +114,7 @@ bool trouble_note(struct trouble *t, const char *source, const struct err *err, 
 	if (c->was_told && now.ms - c->told_at.ms < AGAIN_MS)
 		return false;
 	/* An Event is not written again: it is lost. */
-	if (may_pass(err) && !str_eq(source, SOURCE_EVENTS) && *ret_lasted_ms < PASSING_MS)
+	if (may_pass(err) && !str_eq(source, SOURCE_EVENTS) && *ret_lasted_ms < TROUBLE_PASSING_MS)
 		return false;
 	c->told = c->was_told = true;
 	c->told_at = now;
@@ -153,7 +155,7 @@ const char *trouble_source(const struct kube_resource *r, const struct err *err)
 void trouble_hint(const struct kube_resource *r, const struct err *err, char buf[static TROUBLE_HINT_SIZE])
 {
 	buf[0] = '\0';
-	if (missing_right(err).len > 0)
+	if (trouble_is_right(err))
 		str_format(
 			buf, TROUBLE_HINT_SIZE,
 			"grant this right to the operator's account: see deploy/rbac.yaml, or upgrade the Helm release%s",
@@ -241,13 +243,21 @@ void trouble_write(struct trouble *t, const char *endpoint, const struct kube_re
 	int64_t lasted_ms;
 	char hint[TROUBLE_HINT_SIZE];
 
-	if (missing_right(err).len > 0 && !trouble_note(t, SOURCE_WRITES, err, now, &lasted_ms))
+	if (trouble_is_right(err) && !trouble_note(t, SOURCE_WRITES, err, now, &lasted_ms))
 		return;
 	trouble_hint(r, err, hint);
 	tell(LOG_LEVEL_WARN, "write was refused",
 	     (struct log_field[]){LOG_STR("endpoint", endpoint), LOG_STR("kind", r->kind), LOG_STR("name", name),
 	                          LOG_ERR(err)},
 	     4, 0, hint);
+}
+
+void trouble_rights_over(struct trouble *t, struct mono now)
+{
+	int64_t lasted_ms;
+
+	if (trouble_end(t, SOURCE_WRITES, now, &lasted_ms))
+		tell(LOG_LEVEL_INFO, "no write is refused for want of a right any more", NULL, 0, lasted_ms, "");
 }
 
 void trouble_event(struct trouble *t, const struct err *err, struct mono now)

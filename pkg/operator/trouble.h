@@ -6,6 +6,10 @@
 
 struct trouble;
 
+/* A server that has just started knows nobody's rights for a second or two and refuses for other passing reasons; a
+ * stream that breaks is opened again. Only what lasts so long is told. */
+#define TROUBLE_PASSING_MS (2 * MS_PER_S)
+
 struct trouble *trouble_new(void);
 void trouble_free(struct trouble *t); /* NULL is fine */
 
@@ -18,6 +22,8 @@ void trouble_watch_over(struct trouble *t, const struct kube_resource *r, const 
  * hits; other refusals of a write are about the object and are all logged. */
 void trouble_write(struct trouble *t, const char *endpoint, const struct kube_resource *r, const char *name,
                    const struct err *err, struct mono now);
+/* Nothing lacks a right to write any more. */
+void trouble_rights_over(struct trouble *t, struct mono now);
 void trouble_event(struct trouble *t, const struct err *err, struct mono now);
 /* A status was refused because the server does not know all its fields (trouble_is_schema()); NULL: one was written. */
 #define TROUBLE_SCHEMA \
@@ -27,6 +33,8 @@ void trouble_schema(struct trouble *t, const struct err *err, struct mono now);
 /* The parts that decide, for tests. */
 
 bool trouble_is_schema(const struct err *err);
+/* A right is missing, in the words of the API server's authorizer, not of admission. */
+bool trouble_is_right(const struct err *err);
 
 /* "" is the server: what it does to one request it does to all. Else one resource. */
 const char *trouble_source(const struct kube_resource *r, const struct err *err);

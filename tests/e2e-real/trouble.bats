@@ -113,7 +113,7 @@ is_taken_up() {
 	ipe_is "$1" '.status.observedGeneration == 1 and .status.instancePools[0].desiredInstanceCount == 1'
 }
 
-@test "a right to write that is taken away: one line of the leader; granted, it goes on" {
+@test "a right to write that is taken away: one line of the leader, and /readyz; granted, it goes on" {
 	look_at_operator
 	AT_END=(grant_again)
 	without_right create deployments
@@ -121,19 +121,22 @@ is_taken_up() {
 	one_pool llm
 	one_pool other
 	sleep 8
+	pods=("${PODS[@]}")
 	leader=$(kubectl get lease instancepool-operator -n "$OPERATOR_NS" -o json | jq -r .spec.holderIdentity)
-	for pod in "${PODS[@]}"; do
+	for pod in "${pods[@]}"; do
 		PODS=("$pod")
 		if [[ $leader == "${pod% *}"* ]]; then
+			all_not_ready "$GRANT"
 			operator_says 1 ".msg == \"write was refused\" and .kind == \"Deployment\" and $(lacks create deployments apps)"
 		else
+			readyz "$pod"
 			operator_says 0
 		fi
 	done
 	grant_again
 	wait_for 30 "the Deployment" is_taken_up llm
 	wait_for 30 "the other one" is_taken_up other
-	all_are_ready
+	wait_for 30 "Ready pods, in the same containers" all_are_ready
 }
 
 @test "CRDs that are deleted while it runs: one line each; applied again, it goes on" {

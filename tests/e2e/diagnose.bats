@@ -234,9 +234,13 @@ lacks() {
 	settles 20 two 1 0
 	k scale ipe one two --replicas 2 >/dev/null
 	complains 10 1 ".msg == \"write was refused\" and .kind == \"Deployment\" and $(lacks patch deployments apps)"
+	not_ready 'cannot patch resource "deployments" in API group "apps" in the namespace'
+	not_ready "$GRANT"
 	weak_role none none
 	settles 20 one 2 0
 	settles 20 two 2 0
+	operator_get /readyz
+	logged '.msg == "no write is refused for want of a right any more"'
 	complains 0 1
 }
 
@@ -250,9 +254,11 @@ lacks() {
 	two_pools two 1
 	complains 10 1 ".msg == \"write was refused\" and .kind == \"InstancePoolEndpoint\"
 		and $(lacks patch instancepoolendpoints/status inference.instancepool.dev)"
+	not_ready "$GRANT"
 	weak_role none none
 	settles 20 one 1 0
 	settles 20 two 1 0
+	operator_get /readyz
 	complains 0 1
 }
 

@@ -785,31 +785,120 @@ static void test_a_slow_dry_run(void **state)
 	expect(f, "create p5=3, try g6!500, create g6=0, status, " COMPANIONS);
 }
 
+#define NO_RIGHT(verb, resource, group)                                                                  \
+	resource " is forbidden: User \"x\" cannot " verb " resource \"" resource "\" in API group \"" group \
+			 "\" in the namespace \"ns\""
+
 static void test_no_right_to_create_pods(void **state)
 {
 	struct fixture *f = *state;
-	f->api.faults[0] = refused_pod("403 Forbidden", "pods is forbidden: User \"x\" cannot create resource "
-	                                                "\"pods\" in API group \"\" in the namespace \"ns\"");
+	f->api.faults[0] = refused_pod("403 Forbidden", NO_RIGHT("create", "pods", ""));
 	start(f);
 	expect(f, "try p5!403, create p5=3, create g6=0, status, " COMPANIONS);
 	/* Not for a moment, but for good. */
 	struct work *w = work_find(f->op, "ns", "llm");
 	w->denied_trial = 7;
 	for (size_t i = 0; i < 2; i++)
-		f->api.faults[i] =
-			refused_pod("403 Forbidden", "pods is forbidden: User \"x\" cannot create resource "
-		                                 "\"pods\" in API group \"\" in the namespace \"ns\"");
+		f->api.faults[i] = refused_pod("403 Forbidden", NO_RIGHT("create", "pods", ""));
 	remove_deployment(f, "g6");
 	expect(f, "try g6!403, try g6!403, create g6=0");
 	assert_condition(f, "Stalled", "False NothingInTheWay");
-	f->api.faults[0] = refused_pod("403 Forbidden", "pods is forbidden: User \"x\" cannot create resource "
-	                                                "\"pods\" in API group \"\" in the namespace \"ns\"");
+	f->api.faults[0] = refused_pod("403 Forbidden", NO_RIGHT("create", "pods", ""));
 	remove_deployment(f, "g6");
 	expect(f, "try g6!403, create g6=0");
 	/* It has got the right. */
 	remove_deployment(f, "g6");
 	expect(f, "create g6=0");
 	assert_int_equal(w->denied_trial, 0);
+}
+
+static bool is_ready(struct fixture *f, struct err *ret_err)
+{
+	*ret_err = ERR_INIT;
+	return controller_ready(f->op, ret_err);
+}
+
+/* An instance whose mark we have no right to take off: asked again in 2 s. */
+static void lack_right_to_mark(struct fixture *f)
+{
+	f->api.faults[0] = mark_fault("403 Forbidden");
+	f->api.faults[0].message = NO_RIGHT("patch", "pods", "");
+	put_grown(f, "a", "p5");
+	run_for(f, PATIENCE_MS, "unprotect a!403, status");
+}
+
+/* /readyz says so once it has lasted. */
+static void assert_lacks(struct fixture *f, const char *message)
+{
+	struct work *w = work_find(f->op, "ns", "llm");
+	struct err err;
+	CLEANUP_FREE char *text =
+		xasprintf("%s; grant this right to the operator's account: see deploy/rbac.yaml, or upgrade the Helm "
+	              "release",
+	              message);
+	run_for(f, QUIET_MS, NULL);
+	assert_true(is_ready(f, &err));
+	assert_non_null(w->no_right);
+	w->no_right_since.ms -= 2 * MS_PER_S;
+	assert_false(is_ready(f, &err));
+	assert_string_equal(err.message, text);
+	buf_clear(&f->api.trace);
+}
+
+static void assert_lacks_nothing(struct fixture *f)
+{
+	struct err err;
+	assert_true(is_ready(f, &err));
+	assert_null(work_find(f->op, "ns", "llm")->no_right);
+	assert_int_equal(f->op->n_no_right, 0);
+}
+
+static void test_no_right_to_mark(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	lack_right_to_mark(f);
+	assert_lacks(f, NO_RIGHT("patch", "pods", ""));
+	expect(f, "unprotect a");
+	assert_lacks_nothing(f);
+}
+
+/* A standby writes nothing. */
+static void test_no_right_and_another_leads(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	lack_right_to_mark(f);
+	assert_lacks(f, NO_RIGHT("patch", "pods", ""));
+	controller_lead(f->op, false);
+	assert_lacks_nothing(f);
+}
+
+/* What is no longer wanted is not asked for again. */
+static void test_no_right_to_create_what_goes(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	struct work *w = work_find(f->op, "ns", "llm");
+	w->denied = 8; /* for good */
+	f->api.faults[0] = (struct api_fault){.method = "POST",
+	                                      .kind = KIND_DEPLOYMENT,
+	                                      .status = "403 Forbidden",
+	                                      .reason = "Forbidden",
+	                                      .message = NO_RIGHT("create", "deployments", "apps")};
+	remove_deployment(f, "g6");
+	run_for(f, PATIENCE_MS, "create g6=0!403, status");
+	assert_lacks(f, NO_RIGHT("create", "deployments", "apps"));
+	json_t *changed = json_deep_copy(api_get(&f->api, KIND_ENDPOINT, "llm"));
+	json_set(json_child(changed, "spec"), "instancePools",
+	         quoted_json("[{'instanceType':'p5','priority':1}]"));
+	api_put(&f->api, KIND_ENDPOINT, changed);
+	expect(f, "status");
+	run_for(f, 2 * MS_PER_S, NULL);
+	assert_lacks_nothing(f);
 }
 
 /* A server that has just started may not know our rights yet, and one that is busy says when to come again. */
@@ -820,8 +909,7 @@ static void test_a_server_that_is_not_ready(void **state)
 	                                      .kind = KIND_DEPLOYMENT,
 	                                      .status = "403 Forbidden",
 	                                      .reason = "Forbidden",
-	                                      .message = "deployments.apps is forbidden: User \"x\" cannot "
-	                                                 "create resource \"deployments\" in API group \"apps\""};
+	                                      .message = NO_RIGHT("create", "deployments", "apps")};
 	start(f);
 	expect(f, "create p5=3!403, create p5=3, create g6=0, status, " COMPANIONS);
 	f->api.faults[0] = (struct api_fault){.method = "POST",
@@ -1273,6 +1361,9 @@ int main(void)
 		TEST(test_a_dry_run_without_an_answer),
 		TEST(test_a_slow_dry_run),
 		TEST(test_no_right_to_create_pods),
+		TEST(test_no_right_to_mark),
+		TEST(test_no_right_and_another_leads),
+		TEST(test_no_right_to_create_what_goes),
 		TEST(test_a_server_that_is_not_ready),
 		TEST(test_a_strike_whose_status_is_refused),
 		TEST(test_a_strike_whose_status_may_be_lost),

@@ -191,6 +191,10 @@ static void hints(void **state)
 	assert_string_equal(hint, "");
 	trouble_hint(&pods, &quota, hint);
 	assert_string_equal(hint, "");
+	assert_true(trouble_is_right(&forbidden));
+	assert_false(trouble_is_right(&quota));
+	forbidden.http_status = 422; /* the words of a webhook */
+	assert_false(trouble_is_right(&forbidden));
 }
 
 static void an_older_schema(void **state)
