@@ -62,7 +62,7 @@ static bool clock_stands(const struct planning *pl, const struct pool_plan *p)
 	const struct classify_output *why = &p->seen->why;
 
 	if (why->reason == REASON_OWN_FLEET) /* the update makes room, unless none can be spared */
-		return pl->ready + pl->old_ready >= pl->desired || older_makes_room(pl, p);
+		return pl->ready + pl->old_ready >= pl->allowed || older_makes_room(pl, p);
 	if (why->reason == REASON_RELEASING || why->reason == REASON_SETTLING)
 		return wall_is_set(why->deadline);
 	return why->reason == REASON_GATED;

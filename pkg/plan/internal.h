@@ -43,6 +43,7 @@ struct planning {
 	struct pool_plan pools[ENDPOINT_MAX_POOLS];
 	size_t n_pools;
 	int32_t desired;
+	int32_t allowed;              /* of these, as many as the pools may have */
 	int32_t bound, ready;         /* of the wanted revisions */
 	int32_t old_bound, old_ready; /* of everything else */
 	int32_t lost, lost_ready;

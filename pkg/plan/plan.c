@@ -49,6 +49,16 @@ static void count(struct planning *pl)
 	}
 }
 
+/* A maximum that was lowered takes nothing away. */
+static int32_t allowed(const struct planning *pl)
+{
+	int64_t most = 0;
+
+	for (size_t i = 0; i < pl->n_pools; i++)
+		most += max_i32(pool_cap(&pl->pools[i]), pl->pools[i].bound);
+	return most < pl->desired ? (int32_t)most : pl->desired;
+}
+
 bool is_old_of(const struct plan_old_seen *o, const struct pool_plan *p)
 {
 	char label[NAME_MAX_BYTES + 1];
@@ -272,14 +282,16 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	pl->out = ret;
 	pl->desired = plan_desired(pl->e);
 	count(pl);
+	pl->allowed = allowed(pl);
 	for (size_t i = 0; i < pl->n_pools; i++)
 		breaker_decide(pl, &pl->pools[i]);
 	find_lenders(pl);
 	find_substituted(pl);
 	probe_resume(pl);
-	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, false}, &pl->rollout);
+	rollout(&(struct rollout_input){pl->desired, pl->allowed, pl->ready, pl->old_ready, false}, &pl->rollout);
 	fill(pl);
-	rollout(&(struct rollout_input){pl->desired, pl->ready, pl->old_ready, no_room(pl)}, &pl->rollout);
+	rollout(&(struct rollout_input){pl->desired, pl->allowed, pl->ready, pl->old_ready, no_room(pl)},
+	        &pl->rollout);
 	scale_in(pl);
 	rebalance(pl);
 	breaker_hold_back(pl);

@@ -1,8 +1,8 @@
 #include "plan/rollout.h"
 
-static int32_t at_least_zero(int32_t n)
+static int32_t larger(int32_t a, int32_t b)
 {
-	return n > 0 ? n : 0;
+	return a > b ? a : b;
 }
 
 static int32_t smaller(int32_t a, int32_t b)
@@ -12,15 +12,16 @@ static int32_t smaller(int32_t a, int32_t b)
 
 void rollout(const struct rollout_input *in, struct rollout_output *ret)
 {
-	int32_t missing = at_least_zero(in->desired - in->new_ready);
-	int32_t keep = smaller(in->old_ready, missing);
+	/* Older ones also serve for those that no pool may have, until the new fleet is all that it may be. */
+	bool done = in->new_ready >= in->allowed;
+	int32_t keep = done ? 0 : smaller(in->old_ready, in->desired - in->new_ready);
 	int32_t surge;
 
 	/* No room for the surge: one older instance makes room, if all the others serve. */
-	if (in->no_room && keep > 0 && in->new_ready + in->old_ready >= in->desired)
+	if (in->no_room && keep > 0 && in->new_ready + in->old_ready >= in->allowed)
 		keep--;
 	/* As many new ones as there is no older one for, and one more while nothing is missing. */
-	surge = in->new_ready + keep >= in->desired ? 1 : 0;
-	ret->new_target = smaller(in->desired, in->desired - keep + surge);
+	surge = in->new_ready + keep >= in->allowed ? 1 : 0;
+	ret->new_target = smaller(in->allowed, larger(in->new_ready, in->allowed - keep) + surge);
 	ret->old_keep = keep;
 }

@@ -8,13 +8,14 @@
 
 struct rollout_input {
 	int32_t desired;
+	int32_t allowed;   /* of these, as many as the pools may have (maxInstanceCount) */
 	int32_t new_ready; /* of the wanted revisions, all pools */
 	int32_t old_ready; /* of everything else; what is not Ready there is not worth keeping */
 	/* All that is asked of the new generation waits behind our own older instances. Changes old_keep alone. */
 	bool no_room;
 };
 struct rollout_output {
-	int32_t new_target; /* instances of the wanted revisions; at most desired */
+	int32_t new_target; /* instances of the wanted revisions; at most allowed */
 	int32_t old_keep;   /* Ready instances of older ones that must stay for now */
 };
 void rollout(const struct rollout_input *in, struct rollout_output *ret);

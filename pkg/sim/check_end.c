@@ -37,6 +37,18 @@ static bool any_has_room(const struct check *k, const struct check_endpoint *e, 
 	return false;
 }
 
+/* For a new instance beside the older ones, which are not counted against a maximum. */
+static bool all_have_room(const struct check *k, const struct check_endpoint *e, const json_t *pools)
+{
+	const json_t *pool;
+	size_t i;
+
+	json_array_foreach(pools, i, pool)
+		if (room_in(k, e, pool, 0) <= 0)
+			return false;
+	return true;
+}
+
 static void check_pool(struct check *k, const struct check_endpoint *e, const struct api_object *o,
                        const json_t *pool, int32_t missing, bool whole)
 {
@@ -158,14 +170,14 @@ static bool check_endpoint_at_rest(struct check *k, const struct check_endpoint 
 	struct cluster_count c = cluster_instances(k->cluster, e->story->name, NULL, NULL);
 	const json_t *pools = json_at(o->doc, "spec", "instancePools"), *pool;
 	size_t deployments = check_asked(k, o->uid, NULL, -1).deployments;
-	int32_t desired = check_desired(o);
-	bool served = c.ready == desired && c.pods == desired, updated = deployments != json_array_size(pools);
+	int32_t desired = check_desired(o), allowed = check_allowed(o);
+	bool served = c.ready >= allowed && c.pods == c.ready, updated = deployments != json_array_size(pools);
 	size_t i;
 
 	if (c.ready > desired)
 		check_break(k, "more serve than wanted", "endpoint %s: %" PRId32 " Ready, %" PRId32 " wanted",
 		            e->story->name, c.ready, desired);
-	if (served && updated && any_has_room(k, e, pools))
+	if (served && updated && (any_has_room(k, e, pools) || (allowed < desired && all_have_room(k, e, pools))))
 		check_break(k, "an old Deployment is left", "endpoint %s: %zu, and %zu pools", e->story->name,
 		            deployments, json_array_size(pools));
 	json_array_foreach(pools, i, pool)

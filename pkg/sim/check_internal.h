@@ -11,7 +11,7 @@
 /* How many were Ready, and how many were wanted, at a time. */
 struct check_sample {
 	int64_t at_ms;
-	int32_t ready, desired, lost;
+	int32_t ready, desired, allowed, lost;
 	int32_t ended; /* of the Ready ones, by a lowered count, in all */
 };
 
@@ -94,6 +94,8 @@ int64_t check_changed_ms(const struct check_endpoint *e);
 int32_t check_least_desired(const struct check *k, const struct check_endpoint *e);
 int32_t check_most_desired(const struct check *k, const struct check_endpoint *e);
 int32_t check_most_lost(const struct check *k, const struct check_endpoint *e);
+/* Of those wanted, as many as the pools may have. */
+int32_t check_allowed(const struct api_object *o);
 
 /* What there is of an endpoint's Deployments: of this uid, of one pool (NULL: all). */
 struct check_asked {

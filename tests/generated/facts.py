@@ -235,10 +235,10 @@ def wrong_after(f, fresh, before, rooms, ample):
 
 
 def update_waits(f, fresh):
-    """Fewer are to be had than are wanted, by room or maximum: older instances serve on for the rest."""
+    """There is room for fewer than the pools may have: older instances serve on for the rest."""
     names = {d["metadata"]["name"] for d in fresh.deployments}
     older = sum(d["spec"]["replicas"] for d in f.deployments if d["metadata"]["name"] not in names)
-    return older > 0 and sum(fresh.mix().values()) < fresh.spec["instanceCount"]
+    return older > 0 and sum(fresh.mix().values()) < min(fresh.spec["instanceCount"], sum(map(cap, pools(fresh.spec))))
 
 
 def wrong_waiting(f, fresh, rooms):

@@ -256,17 +256,34 @@ static bool failed_may_go(struct world *w, const struct plan_input *before)
 	return false;
 }
 
+/* What no pool may have serves on in older instances only until all that may be is new. */
+static int32_t wanted_ready(const struct world *w, const struct plan_input *in, int32_t *ret_allowed)
+{
+	int32_t desired = plan_desired(&w->e), ready = 0;
+	int64_t allowed = 0;
+
+	for (size_t i = 0; i < w->e.spec.n_pools; i++) {
+		const struct plan_pool_seen *p = &in->pools[i];
+		int32_t bound = lesser(p->bound, p->want), most = w->e.spec.pools[i].max_instances;
+
+		allowed += bound > most ? bound : most;
+		ready += lesser(p->ready, p->want);
+	}
+	*ret_allowed = allowed < desired ? (int32_t)allowed : desired;
+	return ready >= *ret_allowed ? *ret_allowed : desired;
+}
+
 static void check_carried_out(struct world *w, const struct plan_input *before, const struct plan_output *out,
                               bool told)
 {
-	int32_t ready = ready_to_stay(w, before), desired = plan_desired(&w->e);
-	int32_t may_be_missing = ready >= desired && update_has_no_room(w, before) ? 1 : 0;
+	int32_t allowed, wanted = wanted_ready(w, before, &allowed), ready = ready_to_stay(w, before);
+	int32_t may_be_missing = ready >= allowed && update_has_no_room(w, before) ? 1 : 0;
 
 	check_plan_after_plan(w, before, "the plan after the plan is not empty", told ? &out->status : NULL);
 	replicate(w);
 	if (!failed_may_go(w, before))
 		check_plan_after_plan(w, before, "the plan after the controller is not empty", NULL);
-	promise(w, world_ready(w) >= lesser(desired, ready) - may_be_missing, "Ready instances were taken");
+	promise(w, world_ready(w) >= lesser(wanted, ready) - may_be_missing, "Ready instances were taken");
 }
 
 /* Looks, plans, checks, and writes all of it; a status of mere progress only now and then, as the operator does. Returns
@@ -320,7 +337,7 @@ static void race(struct world *w)
 {
 	struct plan_input in;
 	struct plan_output out;
-	int32_t ready;
+	int32_t ready, allowed;
 
 	world_observe(w, &in);
 	plan(&in, (struct wall){w->now_ms}, &w->arena, &out);
@@ -331,7 +348,7 @@ static void race(struct world *w)
 	for (size_t i = 0; i < w->e.spec.n_pools; i++)
 		w->pools[i].room += 3;
 	schedule(w);
-	ready = lesser(ready_to_stay(w, &in), plan_desired(&w->e));
+	ready = lesser(ready_to_stay(w, &in), wanted_ready(w, &in, &allowed));
 	for (size_t i = 0; i < out.n_steps; i++)
 		world_write(w, &out.steps[i]);
 	w->e.status = out.status;
