@@ -11,23 +11,11 @@
 #include <cmocka.h>
 #include "../golden_folder.h"
 #include "api/names.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
 #include "convert/convert.h"
 
 #define DIR "tests/golden/convert"
-#define MAX_BYTES (1u << 20)
-
-static void read_golden(const char *name, struct buf *ret)
-{
-	CLEANUP_FREE char *path = xasprintf(DIR "/%s", name);
-	struct err err = ERR_INIT;
-
-	buf_init(ret, MAX_BYTES);
-	if (file_read(path, ret, &err) < 0)
-		fail_msg("%s", err.message);
-}
 
 /* The rest of the line of refused.txt that begins with the file's name. */
 static void expected_refusal(const char *file, struct buf *ret)
@@ -35,8 +23,8 @@ static void expected_refusal(const char *file, struct buf *ret)
 	CLEANUP_BUF struct buf all;
 	struct slice rest, line;
 
-	read_golden("refused.txt", &all);
-	buf_init(ret, MAX_BYTES);
+	golden_read(DIR, "refused.txt", &all);
+	buf_init(ret, GOLDEN_MAX_BYTES);
 	for (rest = buf_slice(&all); rest.len > 0;) {
 		line = slice_split(rest, '\n', &rest);
 		if (slice_starts(line, file))
@@ -88,13 +76,13 @@ static void converts(void **state)
 	CLEANUP_FREE char *result_name = xasprintf("%.*s.yaml", (int)(strlen(file) - strlen(".json")), file);
 	int result;
 
-	buf_init(&yaml, MAX_BYTES);
-	buf_init(&notes, MAX_BYTES);
-	read_golden(file, &json);
+	buf_init(&yaml, GOLDEN_MAX_BYTES);
+	buf_init(&notes, GOLDEN_MAX_BYTES);
+	golden_read(DIR, file, &json);
 	if (refused)
 		expected_refusal(file, &expected);
 	else
-		read_golden(result_name, &expected);
+		golden_read(DIR, result_name, &expected);
 	result = convert(&(struct convert_file){file, buf_slice(&json)}, 1, &yaml, &notes, &err);
 	if (refused) {
 		assert_int_equal(result, -1);

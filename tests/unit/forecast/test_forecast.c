@@ -9,13 +9,11 @@
 #include "../golden_folder.h"
 #include "api/names.h"
 #include "api/workload.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
 #include "forecast/forecast.h"
 
 #define GOLDEN_DIR "tests/golden/forecast"
-#define MAX_FILE_BYTES 100000u
 #define NOW "2026-11-25T17:00:00Z"
 #define LONG_AGO "2026-11-20T17:00:00Z"
 #define MAX_OBJECTS 64
@@ -417,17 +415,17 @@ static void compare(const struct scene *s, json_t *expected, const json_t *actua
 
 static void play(void **state)
 {
-	CLEANUP_FREE char *path = xasprintf(GOLDEN_DIR "/%s", (const char *)*state);
 	struct scene s = {.file = *state};
 	struct buf text CLEANUP_BUF;
 	struct err err = ERR_INIT;
 	struct forecast f, again;
 	CLEANUP_JSON json_t *actual = NULL, *same = NULL;
 
-	buf_init(&text, MAX_FILE_BYTES);
+	golden_read(GOLDEN_DIR, s.file, &text);
 	arena_init(&s.arena);
-	if (file_read(path, &text, &err) < 0 || !(s.doc = yaml_parse(buf_slice(&text), &err)))
-		fail_msg("%s: %s", path, err.message);
+	s.doc = yaml_parse(buf_slice(&text), &err);
+	if (!s.doc)
+		fail_msg("%s: %s", s.file, err.message);
 	read_scene(&s);
 	forecast(&s.in, &s.arena, &f);
 	actual = to_json(&f);

@@ -9,13 +9,11 @@
 
 #include <cmocka.h>
 #include "../golden_folder.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
 #include "inspect/inspect.h"
 
 #define DIR "tests/golden/inspect"
-#define MAX_BYTES (1u << 20)
 #define MAX_OBJECTS 100
 
 struct scene {
@@ -31,16 +29,6 @@ struct scene {
 	const char *missing[MAX_OBJECTS];
 	struct inspect_gap gaps[MAX_OBJECTS];
 };
-
-static void read_golden(const char *name, struct buf *ret)
-{
-	CLEANUP_FREE char *path = xasprintf(DIR "/%s", name);
-	struct err err = ERR_INIT;
-
-	buf_init(ret, MAX_BYTES);
-	if (file_read(path, ret, &err) < 0)
-		fail_msg("%s", err.message);
-}
 
 static const char *text(const json_t *o, const char *key)
 {
@@ -119,7 +107,7 @@ static void read_scene(struct scene *s, const char *file)
 	struct err err = ERR_INIT;
 
 	arena_init(&s->arena);
-	read_golden(file, &yaml);
+	golden_read(DIR, file, &yaml);
 	s->doc = yaml_parse(buf_slice(&yaml), &err);
 	if (!s->doc)
 		fail_msg("%s", err.message);
@@ -180,9 +168,9 @@ static void shows(void **state)
 	struct inspect_style style;
 	struct scene s = {0};
 
-	buf_init(&page, MAX_BYTES);
-	buf_init(&readable, MAX_BYTES);
-	read_golden(page_name, &expected);
+	buf_init(&page, GOLDEN_MAX_BYTES);
+	buf_init(&readable, GOLDEN_MAX_BYTES);
+	golden_read(DIR, page_name, &expected);
 	read_scene(&s, file);
 	style = (struct inspect_style){
 		.color = json_is_true(json_object_get(s.doc, "color")),

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 #include "../golden_folder.h"
 #include "api/names.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
 #include "plan/plan.h"
@@ -499,13 +498,12 @@ static void run_story(void **state)
 	struct story s = {.file = *state};
 	struct buf text CLEANUP_BUF;
 	struct err err = ERR_INIT;
-	char *path = xasprintf(GOLDEN_DIR "/%s", s.file);
 	json_t *step;
 
-	buf_init(&text, YAML_MAX_BYTES);
-	if (file_read(path, &text, &err) < 0 || !(s.doc = yaml_parse(buf_slice(&text), &err)))
-		fail_msg("%s: %s", path, err.message);
-	free(path);
+	golden_read(GOLDEN_DIR, s.file, &text);
+	s.doc = yaml_parse(buf_slice(&text), &err);
+	if (!s.doc)
+		fail_msg("%s: %s", s.file, err.message);
 	arena_init(&s.arena);
 	s.object = endpoint_object(json_object_get(s.doc, "spec"));
 	assert_true(json_array_size(json_object_get(s.doc, "steps")) > 0);
