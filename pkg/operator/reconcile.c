@@ -144,31 +144,12 @@ static bool hold_progress(struct controller *op, const char *key, struct work *w
 	return true;
 }
 
-/* Instances beyond a count that we have lowered are condemned, though they serve: which of them would stay if it were raised
- * at once, nobody can tell, and another pool's would go for one that goes, too. Somebody else's lower count is put back at
- * once. */
-static bool raises_condemned(const struct plan_input *in, const struct plan_output *out)
-{
-	for (size_t i = 0; i < out->n_steps; i++) {
-		const struct plan_step *s = &out->steps[i];
-		const struct plan_pool_seen *p;
-
-		if (s->type != PLAN_SCALE || s->to <= s->from)
-			continue;
-		p = &in->pools[s->index];
-		if (p->bound > s->from && (p->asked < 0 || p->asked == s->from))
-			return true;
-	}
-	return false;
-}
-
 /* True: not yet. They are gone any moment, which brings the key up; should the cluster not end them, it goes on all the same. */
-static bool hold_raise(struct controller *op, const char *key, struct work *w, const struct plan_input *in,
-                       const struct plan_output *out)
+static bool hold_raise(struct controller *op, const char *key, struct work *w, const struct plan_output *out)
 {
 	struct mono now = loop_now(op->loop);
 
-	if (!raises_condemned(in, out)) {
+	if (!out->raises_condemned) {
 		w->raise_at = (struct mono){0};
 		return false;
 	}
@@ -215,7 +196,7 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	wake_at(op, key, out.wake, now);
 	wake_after_pauses(w);
 	changed = out.n_steps > 0 || !endpoint_status_equal(&e->status, &out.status);
-	acting = changed && !hold_raise(op, key, w, &in, &out) && !hold_progress(op, key, w, &out);
+	acting = changed && !hold_raise(op, key, w, &out) && !hold_progress(op, key, w, &out);
 	if (!changed)
 		w->progress_at = (struct mono){0};
 	if (acting)

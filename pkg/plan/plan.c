@@ -228,6 +228,24 @@ static void add_steps(struct planning *pl)
 		add_pod_step(pl, PLAN_UNPROTECT, in->grown[i]);
 }
 
+/* Instances beyond a count that we have lowered are condemned, though they serve: which of them would stay if it were raised
+ * at once, nobody can tell, and another pool's would go for one that goes, too. Somebody else's lower count is put back at
+ * once. */
+static bool raises_condemned(const struct plan_input *in, const struct plan_output *out)
+{
+	for (size_t i = 0; i < out->n_steps; i++) {
+		const struct plan_step *s = &out->steps[i];
+		const struct plan_pool_seen *p;
+
+		if (s->type != PLAN_SCALE || s->to <= s->from)
+			continue;
+		p = &in->pools[s->index];
+		if (p->bound > s->from && (p->asked < 0 || p->asked == s->from))
+			return true;
+	}
+	return false;
+}
+
 /* The counts as they are once the steps are done; a status made of these stays the same in the next plan. */
 static void settle_counts(struct planning *pl)
 {
@@ -299,6 +317,7 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	close_where_room_is_made(pl);
 	check(pl);
 	add_steps(pl);
+	ret->raises_condemned = raises_condemned(in, ret);
 	settle_counts(pl);
 	status_report(pl);
 	events_report(pl);

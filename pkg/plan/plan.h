@@ -99,6 +99,8 @@ struct plan_output {
 	struct endpoint_status status; /* strings borrowed from the arena and from the input */
 	bool
 		only_progress; /* nothing is to be done, and the status tells but other counts: it may wait for the next */
+	/* A count is raised under which instances of ours are still ending: better once these are gone. */
+	bool raises_condemned;
 	struct wall wake; /* when time alone changes the answer; not set: never */
 	/* Per pool: it would be asked for more, but for what other endpoints know. Plan again when that changes. */
 	bool held_back[ENDPOINT_MAX_POOLS];
