@@ -36,11 +36,14 @@ void right_lacks(struct work *w, const struct kube_resource *r, const struct err
 	w->no_right = xasprintf("%s; %s", err->message, hint);
 }
 
-static void right_forget(struct work *w)
+static void right_forget(struct work *w, bool say)
 {
-	w->op->n_no_right -= w->no_right != NULL;
+	if (!w->no_right)
+		return;
 	free(w->no_right);
 	w->no_right = NULL;
+	if (--w->op->n_no_right == 0)
+		trouble_rights_over(w->op->trouble, say, loop_now(w->op->loop));
 }
 
 /* What is asked again later was not tried meanwhile. */
@@ -56,17 +59,14 @@ static bool awaits_right(const struct work *w)
 
 void right_regained(struct work *w)
 {
-	if (!w->no_right || awaits_right(w))
-		return;
-	right_forget(w);
-	if (w->op->n_no_right == 0)
-		trouble_rights_over(w->op->trouble, loop_now(w->op->loop));
+	if (!awaits_right(w))
+		right_forget(w, true);
 }
 
 void obstacles_forget(struct work *w)
 {
 	schema_forget(w);
-	right_forget(w);
+	right_forget(w, false);
 }
 
 static int tell_right(void *arg, const char *key, void *value)

@@ -179,6 +179,8 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 	struct plan_output out;
 	bool changed, acting;
 
+	if (wall_is_set(e->meta.deleted))
+		obstacles_forget(w);
 	if (wall_is_set(e->meta.deleted) || !expect_met(w) || waits_for_leftovers(op, key, e, now)) {
 		end_service_turn(w); /* another may use it meanwhile */
 		return false;
@@ -203,7 +205,7 @@ static bool reconcile(struct controller *op, const char *key, const struct endpo
 		run_start(w, e, &in, &a, &out);
 	else
 		acting = create_companions(op, key, e, w);
-	if (!changed && !acting)
+	if (!changed && !acting && !map_get(&op->service_line, key))
 		right_regained(w);
 	arena_done(&a);
 	return acting;

@@ -14,8 +14,6 @@ static void run_end(struct run *r, int64_t retry_after_ms)
 	struct work *w = r->w;
 	bool failed = r->failed;
 
-	if (!failed)
-		right_regained(w);
 	if (r->has_service_turn)
 		w->op->service_runs--;
 	if (r->status_unknown)
@@ -159,7 +157,7 @@ static bool send_again(struct run *r, const struct write *w, const struct err *e
 static void not_written(struct run *r, const struct write *w, const struct err *err)
 {
 	unsigned *times = w->rq.dry_run ? &r->w->denied_trial : &r->w->denied;
-	bool denied = trouble_is_right(err) && (*times)++ < DENIED_QUICKLY;
+	bool denied = w->is_create && trouble_is_right(err) && (*times)++ < DENIED_QUICKLY;
 	bool refused = w->refused_as && !denied &&
 	               (err->http_status == 400 || err->http_status == 403 || err->http_status == 422);
 

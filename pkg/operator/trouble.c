@@ -252,11 +252,11 @@ void trouble_write(struct trouble *t, const char *endpoint, const struct kube_re
 	     4, 0, hint);
 }
 
-void trouble_rights_over(struct trouble *t, struct mono now)
+void trouble_rights_over(struct trouble *t, bool say, struct mono now)
 {
 	int64_t lasted_ms;
 
-	if (trouble_end(t, SOURCE_WRITES, now, &lasted_ms))
+	if (trouble_end(t, SOURCE_WRITES, now, &lasted_ms) && say)
 		tell(LOG_LEVEL_INFO, "no write is refused for want of a right any more", NULL, 0, lasted_ms, "");
 }
 

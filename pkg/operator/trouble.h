@@ -22,8 +22,8 @@ void trouble_watch_over(struct trouble *t, const struct kube_resource *r, const 
  * hits; other refusals of a write are about the object and are all logged. */
 void trouble_write(struct trouble *t, const char *endpoint, const struct kube_resource *r, const char *name,
                    const struct err *err, struct mono now);
-/* Nothing lacks a right to write any more. */
-void trouble_rights_over(struct trouble *t, struct mono now);
+/* No endpoint lacks a right to write any more; `say` so, unless none is written any more. */
+void trouble_rights_over(struct trouble *t, bool say, struct mono now);
 void trouble_event(struct trouble *t, const struct err *err, struct mono now);
 /* A status was refused because the server does not know all its fields (trouble_is_schema()); NULL: one was written. */
 #define TROUBLE_SCHEMA \

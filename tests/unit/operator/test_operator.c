@@ -864,7 +864,48 @@ static void test_no_right_to_mark(void **state)
 	assert_lacks_nothing(f);
 }
 
-/* A standby writes nothing. */
+/* What has just come up is written first, and what was refused is tried after that. */
+static void test_no_right_beside_news(void **state)
+{
+	struct fixture *f = *state;
+	struct api_fault refused = {.method = "POST",
+	                            .kind = KIND_SERVICE,
+	                            .status = "403 Forbidden",
+	                            .reason = "Forbidden",
+	                            .message = NO_RIGHT("create", "services", "")};
+	start(f);
+	expect(f, created);
+	struct work *w = work_find(f->op, "ns", "llm");
+	w->denied = 8; /* for good */
+	f->api.faults[0] = refused;
+	api_remove(&f->api, KIND_SERVICE, "llm");
+	run_for(f, PATIENCE_MS, "create Service!403, status");
+	assert_lacks(f, NO_RIGHT("create", "services", ""));
+	w->denied = 8;
+	f->api.faults[0] = refused;
+	w->refusals->retry_at = loop_now(loop);
+	int64_t since_ms = w->no_right_since.ms;
+	put_serving(f, "a", "p5");
+	run_for(f, PATIENCE_MS, "status, create Service!403");
+	run_for(f, QUIET_MS, NULL);
+	assert_int_equal(w->no_right_since.ms, since_ms);
+}
+
+/* Nothing is written for what goes; and a standby writes nothing at all. */
+static void test_no_right_and_it_is_deleted(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	expect(f, created);
+	lack_right_to_mark(f);
+	assert_lacks(f, NO_RIGHT("patch", "pods", ""));
+	json_t *changed = json_deep_copy(api_get(&f->api, KIND_ENDPOINT, "llm"));
+	json_put_time(json_child(changed, "metadata"), "deletionTimestamp", wall_now());
+	api_put(&f->api, KIND_ENDPOINT, changed);
+	run_for(f, QUIET_MS, NULL);
+	assert_lacks_nothing(f);
+}
+
 static void test_no_right_and_another_leads(void **state)
 {
 	struct fixture *f = *state;
@@ -1362,6 +1403,8 @@ int main(void)
 		TEST(test_a_slow_dry_run),
 		TEST(test_no_right_to_create_pods),
 		TEST(test_no_right_to_mark),
+		TEST(test_no_right_beside_news),
+		TEST(test_no_right_and_it_is_deleted),
 		TEST(test_no_right_and_another_leads),
 		TEST(test_no_right_to_create_what_goes),
 		TEST(test_a_server_that_is_not_ready),
