@@ -261,7 +261,7 @@ void fill(struct planning *pl)
 	unmet = ask(pl, start, ASK_ALL, unmet);
 	unmet = ask(pl, 0, ASK_ROOM, unmet); /* the walk is over: the next one begins at the top */
 	unmet = ask(pl, 0, ASK_ALL, unmet);
-	pl->unmet = unmet + pl->desired - pl->allowed;
+	pl->unmet = unmet;
 	pl->unplaced = ask_substitutes(pl, substitutes);
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
@@ -273,6 +273,8 @@ void fill(struct planning *pl)
 
 void scale_in(struct planning *pl)
 {
+	/* Those that no pool may have, as far as no older ones serve for them. */
+	pl->unmet += max_i32(0, pl->desired - pl->allowed - pl->rollout.old_keep);
 	hold_lost(pl);
 	remove_surplus(pl);
 	keep_old(pl);

@@ -115,11 +115,11 @@ bool probe_needed(const struct planning *pl, const struct pool_plan *p);
  * a worse pool goes back. */
 void rebalance(struct planning *pl);
 
-/* fill.c: rules 1 and 3. Sets share, surge, target and unmet. */
+/* fill.c: rules 1 and 3. Sets share, surge, target and unmet; but for what no pool may have. */
 void fill(struct planning *pl);
 /* Does the user want less than the status remembers? */
 bool scaled_in(const struct planning *pl);
-/* Rules 5 and 7: target becomes less where more is bound than wanted; sets old_target and keep_lost. */
+/* Rules 5 and 7: target becomes less where more is bound than wanted; sets old_target, keep_lost and the rest of unmet. */
 void scale_in(struct planning *pl);
 
 /* status.c: pool states, phase, conditions, wake-up. */

@@ -103,7 +103,7 @@ static void find_substituted(struct planning *pl)
 		struct pool_plan *p = &pl->pools[i];
 
 		p->has_substitute =
-			pl->e->spec.lends_failed && p->failed > 0 && pl->ready + pl->old_ready < pl->desired;
+			pl->e->spec.lends_failed && p->failed > 0 && pl->ready + pl->old_ready < pl->allowed;
 		pl->substitutes += p->has_substitute;
 	}
 }

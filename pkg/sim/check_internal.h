@@ -11,8 +11,9 @@
 /* How many were Ready, and how many were wanted, at a time. */
 struct check_sample {
 	int64_t at_ms;
-	int32_t ready, desired, allowed, lost;
-	int32_t ended; /* of the Ready ones, by a lowered count, in all */
+	int32_t ready, desired, lost;
+	int32_t needed; /* what has to serve */
+	int32_t ended;  /* of the Ready ones, by a lowered count, in all */
 };
 
 struct check_endpoint {

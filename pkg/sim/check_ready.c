@@ -19,6 +19,12 @@ int32_t check_allowed(const struct api_object *o)
 	return most < desired ? most : desired;
 }
 
+static bool is_updated(const struct check *k, const struct api_object *endpoint)
+{
+	return check_asked(k, endpoint->uid, NULL, -1).deployments >
+	       json_array_size(json_at(endpoint->doc, "spec", "instancePools"));
+}
+
 void check_sample_now(struct check *k, struct check_endpoint *e)
 {
 	const struct api_object *o = check_document(k, e);
@@ -34,7 +40,7 @@ void check_sample_now(struct check *k, struct check_endpoint *e)
 		.ready = c.ready,
 		.lost = c.lost,
 		.desired = check_desired(o),
-		.allowed = check_allowed(o),
+		.needed = is_updated(k, o) ? check_allowed(o) : check_desired(o),
 		.ended = e->ended,
 	};
 }
@@ -81,13 +87,6 @@ int32_t check_most_lost(const struct check *k, const struct check_endpoint *e)
 	return most;
 }
 
-/* One may be missing while an update has no room to borrow. */
-static bool is_updated(const struct check *k, const struct api_object *endpoint)
-{
-	return check_asked(k, endpoint->uid, NULL, -1).deployments >
-	       json_array_size(json_at(endpoint->doc, "spec", "instancePools"));
-}
-
 void check_ending(struct check *k, struct check_endpoint *e, const char *pool, int64_t ready_ms)
 {
 	const struct api_object *o = check_document(k, e);
@@ -100,12 +99,13 @@ void check_ending(struct check *k, struct check_endpoint *e, const char *pool, i
 		const struct check_sample *s = sample_back(e, i);
 		int32_t ready = s->ready - (e->ended - s->ended);
 
-		least = s->allowed < least ? s->allowed : least;
+		least = s->needed < least ? s->needed : least;
 		best = ready > best ? ready : best;
 	}
 	e->ended++;
 	if (ready_ms > check_view_ms(k)) /* it may not have been seen yet */
 		return;
+	/* One may be missing while an update has no room to borrow. */
 	if (best - 1 < least - (is_updated(k, o) ? 1 : 0))
 		check_break(k, "a Ready instance was taken away",
 		            "endpoint %s, pool %s: of %d Ready ones at best one ends, and %d are wanted",

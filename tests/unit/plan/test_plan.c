@@ -270,7 +270,7 @@ static int32_t wanted_ready(const struct world *w, const struct plan_input *in, 
 		ready += lesser(p->ready, p->want);
 	}
 	*ret_allowed = allowed < desired ? (int32_t)allowed : desired;
-	return ready >= *ret_allowed ? *ret_allowed : desired;
+	return in->n_old > 0 && ready >= *ret_allowed ? *ret_allowed : desired;
 }
 
 static void check_carried_out(struct world *w, const struct plan_input *before, const struct plan_output *out,

@@ -36,9 +36,9 @@ static const struct {
 	{"fewer allowed than wanted: the older ones serve meanwhile", {5, 3, 0, 5, false}, {1, 5}},
 	{"... the first serves", {5, 3, 1, 5, false}, {2, 4}},
 	{"... the last serves", {5, 3, 3, 2, false}, {3, 0}},
-	{"... no more older ones than allowed", {5, 3, 0, 3, false}, {1, 3}},
-	{"... and no room", {5, 3, 0, 3, true}, {1, 2}},
-	{"... and one is missing", {5, 3, 0, 2, true}, {1, 2}},
+	{"... as many new ones as there is no older one for", {5, 3, 0, 3, false}, {2, 3}},
+	{"... and no room", {5, 3, 0, 3, true}, {2, 2}},
+	{"... and one is missing", {5, 3, 0, 2, true}, {3, 2}},
 };
 
 static void table(void **state)
