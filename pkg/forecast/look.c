@@ -191,6 +191,7 @@ static void take_count(const struct world *w, const struct world_group *g, const
 
 	seen->deployment = g->name;
 	seen->exists = true;
+	seen->created = g->created;
 	seen->want = seen->asked = g->want;
 	seen->bound = c->bound;
 	seen->ready = c->ready;

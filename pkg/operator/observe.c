@@ -398,6 +398,7 @@ static void count_group(const struct look *l, const struct group *g, struct plan
 	struct startup_input startup;
 
 	seen->exists = true;
+	seen->created = g->deployment->meta.created;
 	seen->asked = asked_count(l->w, g->deployment->meta.name);
 	seen->deployment = g->deployment->meta.name;
 	seen->want = g->deployment->replicas;

@@ -38,6 +38,14 @@ static void open_breaker(struct planning *pl, struct pool_plan *p, enum pool_rea
 	p->given_up = true;
 }
 
+static bool has_older_here(const struct planning *pl, const struct pool_plan *p)
+{
+	for (size_t i = 0; i < pl->in->n_old; i++)
+		if (pl->in->old[i].bound > 0 && is_old_of(&pl->in->old[i], p))
+			return true;
+	return false;
+}
+
 /* The API's times are whole seconds: a node that turns Ready in the second of the strike, but after it, counts; one that
  * was seen at the strike does not. */
 struct wall breaker_since(const struct planning *pl, const struct pool_plan *p)
@@ -47,11 +55,19 @@ struct wall breaker_since(const struct planning *pl, const struct pool_plan *p)
 	return p->given_up && p->seen->node_ready.ms >= now.ms ? wall_add(p->seen->node_ready, MS_PER_S) : now;
 }
 
+/* An update takes its room from its own older instances, if the others serve: what was found before it began is no word about
+ * that. Else it would go to the pools below. */
+static bool begins_update(const struct planning *pl, const struct pool_plan *p)
+{
+	return has_older_here(pl, p) && pl->ready + pl->old_ready >= pl->allowed &&
+	       (!p->seen->exists || p->was->last_strike.ms < p->seen->created.ms);
+}
+
 static bool closes(const struct planning *pl, const struct pool_plan *p)
 {
 	struct wall since = p->was->since;
 
-	return p->seen->last_bind.ms > since.ms ||
+	return p->seen->last_bind.ms > since.ms || begins_update(pl, p) ||
 	       (!p->seen->provides_nodes && p->seen->node_ready.ms >= since.ms) ||
 	       pl->now.ms >= p->was->next_retry.ms;
 }
@@ -130,16 +146,7 @@ static void remember(struct pool_plan *p)
 		s->message = p->was->message;
 }
 
-/* An update takes its room from its own older instances, whatever others find. */
-static bool has_older_here(const struct planning *pl, const struct pool_plan *p)
-{
-	for (size_t i = 0; i < pl->in->n_old; i++)
-		if (pl->in->old[i].bound > 0 && is_old_of(&pl->in->old[i], p))
-			return true;
-	return false;
-}
-
-/* Others' evidence is as good as ours: it holds as long as ours would, less if the one who found it is to ask again before,
+/* Others' evidence is as good as ours, but for an update, which takes its room from its own older instances: it holds as long as ours would, less if the one who found it is to ask again before,
  * and until a node comes. Whoever asks does so alone. */
 static struct wall held_until(const struct planning *pl, const struct pool_plan *p)
 {

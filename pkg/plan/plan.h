@@ -23,6 +23,7 @@ struct plan_shortage {
 struct plan_pool_seen {
 	const char *deployment; /* its name; NULL when that is not known (no Model) and none is there */
 	bool exists;            /* the Deployment is there */
+	struct wall created;    /* its creation; not set when it is not there */
 	int32_t want;           /* its spec.replicas; 0 when it is not there */
 	int32_t asked;          /* what we last asked of it, or saw there; -1: not known */
 	int32_t bound, ready;   /* its pods on a node that lasts and not leaving / of those, Ready */

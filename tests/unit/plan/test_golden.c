@@ -164,6 +164,8 @@ static void read_pool(struct story *s, const json_t *o, struct plan_pool_seen *p
 		p->exists = true;
 	if (provides)
 		p->provides_nodes = json_is_true(provides);
+	if (json_object_get(o, "created"))
+		p->created = moment(o, "created");
 	if (json_object_get(o, "lastBind"))
 		p->last_bind = moment(o, "lastBind");
 	if (json_object_get(o, "nodeReady"))

@@ -26,6 +26,7 @@ struct world_pod {
 
 struct world_deployment {
 	bool exists;
+	int64_t created_ms;
 	int32_t want;
 };
 
@@ -370,6 +371,7 @@ static void look_at(struct world *w, size_t pool, struct plan_pool_seen *seen)
 	*seen = (struct plan_pool_seen){
 		.deployment = world_pool_names[pool],
 		.exists = p->deployments[w->generation].exists,
+		.created = world_seconds(p->deployments[w->generation].created_ms),
 		.asked = -1,
 		.want = p->deployments[w->generation].want,
 		.node_ready = world_seconds(p->node_ready_ms),
@@ -447,6 +449,8 @@ static void world_write(struct world *w, const struct plan_step *s)
 	}
 	d = old ? w->old_deployment[s->index] : &w->pools[s->index].deployments[w->generation];
 
+	if (s->type == PLAN_CREATE)
+		d->created_ms = w->now_ms;
 	d->exists = s->type != PLAN_DELETE_OLD;
 	d->want = s->to;
 }
