@@ -31,8 +31,9 @@ static void open_breaker(struct planning *pl, struct pool_plan *p, enum pool_rea
 	if (breaker_forgotten(pl, p))
 		s->strikes = 0;
 	s->strikes++;
-	s->last_strike = wall_floor_s(pl->now);
-	s->next_retry = wall_add(s->last_strike, back_off_ms(pl, s->strikes));
+	/* The Deployment was there, whatever the API server's clock says. */
+	s->last_strike = wall_max(wall_floor_s(pl->now), p->seen->created);
+	s->next_retry = wall_add(wall_floor_s(pl->now), back_off_ms(pl, s->strikes));
 	s->reason = reason;
 	s->message = p->seen->why.message;
 	p->given_up = true;
@@ -59,7 +60,7 @@ struct wall breaker_since(const struct planning *pl, const struct pool_plan *p)
  * that. Else it would go to the pools below. */
 static bool begins_update(const struct planning *pl, const struct pool_plan *p)
 {
-	return has_older_here(pl, p) && pl->ready + pl->old_ready >= pl->allowed &&
+	return !p->seen->blocked && has_older_here(pl, p) && pl->ready + pl->old_ready >= pl->allowed &&
 	       (!p->seen->exists || p->was->last_strike.ms < p->seen->created.ms);
 }
 

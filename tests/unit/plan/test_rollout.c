@@ -36,9 +36,9 @@ static const struct {
 	{"fewer allowed than wanted: the older ones serve meanwhile", {5, 3, 0, 5, false}, {1, 5}},
 	{"... the first serves", {5, 3, 1, 5, false}, {2, 4}},
 	{"... the last serves", {5, 3, 3, 2, false}, {3, 0}},
-	{"... as many new ones as there is no older one for", {5, 3, 0, 3, false}, {2, 3}},
-	{"... and no room", {5, 3, 0, 3, true}, {2, 2}},
-	{"... and one is missing", {5, 3, 0, 2, true}, {3, 2}},
+	{"... no more older ones than allowed", {5, 3, 0, 3, false}, {1, 3}},
+	{"... and no room", {5, 3, 0, 3, true}, {1, 2}},
+	{"... and one is missing", {5, 3, 0, 2, true}, {1, 2}},
 };
 
 static void table(void **state)
@@ -60,7 +60,7 @@ static void check_promises(int32_t desired, int32_t allowed, int32_t new_ready, 
 	/* Those that no pool may have serve until the others are there. */
 	int32_t wanted = new_ready < allowed ? desired : allowed;
 	int32_t needed = ready < wanted ? ready : wanted;
-	struct rollout_output room, full;
+	struct rollout_output room, full, next;
 
 	rollout(&(struct rollout_input){desired, allowed, new_ready, old_ready, false}, &room);
 	rollout(&(struct rollout_input){desired, allowed, new_ready, old_ready, true}, &full);
@@ -72,6 +72,10 @@ static void check_promises(int32_t desired, int32_t allowed, int32_t new_ready, 
 	assert_true(room.new_target + room.old_keep <= desired + 1);
 	assert_true(room.old_keep == 0 || room.new_target > new_ready);
 	assert_int_equal(room.new_target, full.new_target);
+	/* When that is done nothing more is asked, nor taken away. */
+	rollout(&(struct rollout_input){desired, allowed, new_ready, full.old_keep, false}, &next);
+	assert_int_equal(next.new_target, full.new_target);
+	assert_int_equal(next.old_keep, full.old_keep);
 }
 
 /* For all small numbers. */
