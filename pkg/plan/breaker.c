@@ -57,18 +57,19 @@ struct wall breaker_since(const struct planning *pl, const struct pool_plan *p)
 }
 
 /* An update takes its room from its own older instances, if the others serve: what was found before it began is no word about
- * that. Else it would go to the pools below. */
-static bool begins_update(const struct planning *pl, const struct pool_plan *p)
+ * that, nor that none could be spared. Else it would go to the pools below. */
+static bool update_makes_room(const struct planning *pl, const struct pool_plan *p)
 {
 	return !p->seen->blocked && has_older_here(pl, p) && pl->ready + pl->old_ready >= pl->allowed &&
-	       (!p->seen->exists || p->was->last_strike.ms < p->seen->created.ms);
+	       (!p->seen->exists || p->was->last_strike.ms < p->seen->created.ms ||
+	        p->was->reason == REASON_OWN_FLEET);
 }
 
 static bool closes(const struct planning *pl, const struct pool_plan *p)
 {
 	struct wall since = p->was->since;
 
-	return p->seen->last_bind.ms > since.ms || begins_update(pl, p) ||
+	return p->seen->last_bind.ms > since.ms || update_makes_room(pl, p) ||
 	       (!p->seen->provides_nodes && p->seen->node_ready.ms >= since.ms) ||
 	       pl->now.ms >= p->was->next_retry.ms;
 }
@@ -110,7 +111,8 @@ static struct wall window_end(const struct planning *pl, const struct pool_plan 
 /* The window passed: what was seen stays the reason, unless that was only "no room yet". */
 static enum pool_reason timeout_reason(enum pool_reason seen)
 {
-	bool keeps = seen == REASON_CONFIG || seen == REASON_QUOTA || seen == REASON_UNKNOWN;
+	bool keeps =
+		seen == REASON_CONFIG || seen == REASON_QUOTA || seen == REASON_UNKNOWN || seen == REASON_OWN_FLEET;
 
 	return keeps ? seen : REASON_PROVISION_TIMEOUT;
 }
