@@ -5,6 +5,7 @@
 
 #define MAX_CHANCE_ACTS 25
 #define MAX_NODES 3
+#define CALM_EACH 20 /* one of so many stories is calm */
 
 struct chance {
 	uint64_t state;
@@ -314,6 +315,35 @@ static void add_acts(struct plot *p, int64_t until_ms)
 	}
 }
 
+/* One endpoint alone that falls back, and comes to rest before each update: what this does to a fleet that is well. */
+static void make_calm(struct plot *p)
+{
+	struct chance *c = &p->chance;
+	struct story *s = p->s;
+	struct story_endpoint *e = &s->endpoints[0];
+	int64_t at_ms = 0;
+
+	s->nodes = CLUSTER_FIXED;
+	s->n_endpoints = 1;
+	s->n_types = e->n_pools = 2;
+	for (size_t i = 0; i < s->n_types; i++) {
+		s->types[i] = (struct cluster_type){.name = story_type_names[i], .gpus = (int32_t)between(c, 1, 2)};
+		s->types[i].nodes = i == 0 ? (int32_t)between(c, 1, MAX_NODES) : 2 * MAX_NODES;
+		s->types[i].boot_ms = seconds(c, 20, 90);
+		s->types[i].load_ms = seconds(c, 2, 8);
+		e->pools[i] = (struct story_pool){.type = i, .priority = (int32_t)i + 1};
+	}
+	e->gpus = 1;
+	e->rebalance_active = false;
+	for (int64_t n = between(c, 1, 3); n > 0; n--) {
+		at_ms += seconds(c, 60, 120);
+		add(p, (struct story_act){.at_ms = at_ms, .type = ACT_SCALE, .n = (int32_t)between(c, 1, 6)});
+		at_ms += seconds(c, 20, 60);
+		add(p, (struct story_act){.at_ms = at_ms, .type = ACT_EDIT_MODEL});
+		at_ms += seconds(c, 60, 240);
+	}
+}
+
 void story_generate(uint64_t seed, struct story *ret)
 {
 	static const int theme_weights[] = {3, 3, 3, 3, 3, 5}, endpoint_weights[] = {9, 9, 2};
@@ -331,8 +361,10 @@ void story_generate(uint64_t seed, struct story *ret)
 		make_endpoint(c, ret, &ret->endpoints[i]);
 	}
 	p.n_acts = (size_t)between(c, 3, percent(c, 60) ? 12 : MAX_CHANCE_ACTS);
-	/* Two operators renew and look at their lease every two seconds: that costs most of such a story. */
-	add_acts(&p, seconds(c, 180, ret->operators == 2 ? 300 : percent(c, 70) ? 480 : 900));
+	if (seed % CALM_EACH == 0)
+		make_calm(&p);
+	else /* two operators renew and look at their lease every two seconds: that costs most of such a story */
+		add_acts(&p, seconds(c, 180, ret->operators == 2 ? 300 : percent(c, 70) ? 480 : 900));
 	/* An update that nothing else comes into. */
 	if (percent(c, 15))
 		add(&p, (struct story_act){.at_ms = ret->acts[ret->n_acts - 1].at_ms + seconds(c, 150, 200),
