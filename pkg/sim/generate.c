@@ -335,12 +335,12 @@ static void make_calm(struct plot *p)
 	}
 	e->gpus = 1;
 	e->rebalance_active = false;
-	for (int64_t n = between(c, 1, 3); n > 0; n--) {
+	for (int64_t n = between(c, 2, 3); n > 0; n--) {
 		at_ms += seconds(c, 60, 120);
 		add(p, (struct story_act){.at_ms = at_ms, .type = ACT_SCALE, .n = (int32_t)between(c, 1, 6)});
 		at_ms += seconds(c, 20, 60);
 		add(p, (struct story_act){.at_ms = at_ms, .type = ACT_EDIT_MODEL});
-		at_ms += seconds(c, 60, 240);
+		at_ms += seconds(c, 60, 150);
 	}
 }
 
