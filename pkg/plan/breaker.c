@@ -57,19 +57,24 @@ struct wall breaker_since(const struct planning *pl, const struct pool_plan *p)
 }
 
 /* An update takes its room from its own older instances, if the others serve: what was found before it began is no word about
- * that, nor that none could be spared. Else it would go to the pools below. */
-static bool update_makes_room(const struct planning *pl, const struct pool_plan *p)
+ * that. Else it would go to the pools below. Nor is it one that none could be spared, once one can, or they are gone. */
+static bool update_has_room(const struct planning *pl, const struct pool_plan *p)
 {
-	return !p->seen->blocked && has_older_here(pl, p) && pl->ready + pl->old_ready >= pl->allowed &&
-	       (!p->seen->exists || p->was->last_strike.ms < p->seen->created.ms ||
-	        p->was->reason == REASON_OWN_FLEET);
+	bool older = has_older_here(pl, p), was_full = p->was->reason == REASON_OWN_FLEET;
+
+	if (p->seen->blocked)
+		return false;
+	if (was_full && (!older || older_makes_room(pl, p)))
+		return true;
+	return older && pl->ready + pl->old_ready >= pl->allowed &&
+	       (was_full || !p->seen->exists || p->was->last_strike.ms < p->seen->created.ms);
 }
 
 static bool closes(const struct planning *pl, const struct pool_plan *p)
 {
 	struct wall since = p->was->since;
 
-	return p->seen->last_bind.ms > since.ms || update_makes_room(pl, p) ||
+	return p->seen->last_bind.ms > since.ms || update_has_room(pl, p) ||
 	       (!p->seen->provides_nodes && p->seen->node_ready.ms >= since.ms) ||
 	       pl->now.ms >= p->was->next_retry.ms;
 }

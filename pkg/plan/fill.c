@@ -273,8 +273,8 @@ void fill(struct planning *pl)
 
 void scale_in(struct planning *pl)
 {
-	/* Those that no pool may have, as far as no older ones serve for them. */
-	pl->unmet += max_i32(0, pl->desired - pl->allowed - pl->rollout.old_keep);
+	/* Where the pools may have fewer: those that nobody is asked for, and for whom no older one serves. */
+	pl->unmet += max_i32(0, pl->desired - max_i32(pl->rollout.new_target, pl->bound) - pl->rollout.old_keep);
 	hold_lost(pl);
 	remove_surplus(pl);
 	keep_old(pl);
