@@ -217,6 +217,9 @@ static void check_patience(struct check *k, struct check_endpoint *e, const stru
 	if (!p || !str_eq(check_text(json_at(p, "state")), "BackOff") || retry_ms <= check_now(k) + MS_PER_S ||
 	    check_now(k) < e->foreign_until_ms || bound > told)
 		return;
+	/* It was full of older instances, and these are gone: so is the pause. */
+	if (str_eq(check_text(json_at(p, "reason")), "OwnFleet"))
+		return;
 	if (type < k->story->n_types && k->room_ms[type] < since_ms - VIEW_MS)
 		check_break(k, "a pool was asked before its time",
 		            "endpoint %s, pool %s: in BackOff for %" PRId64 " ms more, and nothing made room",
