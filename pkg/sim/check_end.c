@@ -26,27 +26,19 @@ static int32_t bound_in(const struct check *k, const struct check_endpoint *e, c
 	return cluster_instances(k->cluster, e->story->name, pool, NULL).bound;
 }
 
-static bool any_has_room(const struct check *k, const struct check_endpoint *e, const json_t *pools)
+/* How many have room for one more; `anew`: for a new instance beside the older ones, which are not counted against a maximum. */
+static size_t pools_with_room(const struct check *k, const struct check_endpoint *e, const json_t *pools,
+                              bool anew)
 {
 	const json_t *pool;
-	size_t i;
+	size_t i, n = 0;
 
-	json_array_foreach(pools, i, pool)
-		if (room_in(k, e, pool, bound_in(k, e, check_text(json_at(pool, "instanceType")))) > 0)
-			return true;
-	return false;
-}
+	json_array_foreach(pools, i, pool) {
+		int32_t there = anew ? 0 : bound_in(k, e, check_text(json_at(pool, "instanceType")));
 
-/* For a new instance beside the older ones, which are not counted against a maximum. */
-static bool all_have_room(const struct check *k, const struct check_endpoint *e, const json_t *pools)
-{
-	const json_t *pool;
-	size_t i;
-
-	json_array_foreach(pools, i, pool)
-		if (room_in(k, e, pool, 0) <= 0)
-			return false;
-	return true;
+		n += room_in(k, e, pool, there) > 0;
+	}
+	return n;
 }
 
 static void check_pool(struct check *k, const struct check_endpoint *e, const struct api_object *o,
@@ -177,7 +169,9 @@ static bool check_endpoint_at_rest(struct check *k, const struct check_endpoint 
 	if (c.ready > desired)
 		check_break(k, "more serve than wanted", "endpoint %s: %" PRId32 " Ready, %" PRId32 " wanted",
 		            e->story->name, c.ready, desired);
-	if (served && updated && (any_has_room(k, e, pools) || (allowed < desired && all_have_room(k, e, pools))))
+	if (served && updated &&
+	    (pools_with_room(k, e, pools, false) > 0 ||
+	     (allowed < desired && pools_with_room(k, e, pools, true) == json_array_size(pools))))
 		check_break(k, "an old Deployment is left", "endpoint %s: %zu, and %zu pools", e->story->name,
 		            deployments, json_array_size(pools));
 	json_array_foreach(pools, i, pool)
