@@ -66,7 +66,7 @@ static bool update_has_room(const struct planning *pl, const struct pool_plan *p
 		return false;
 	if (was_full && (!older || older_makes_room(pl, p)))
 		return true;
-	return older && pl->ready + pl->old_ready >= pl->allowed &&
+	return older && enough_serve(pl) &&
 	       (was_full || !p->seen->exists || p->was->last_strike.ms < p->seen->created.ms);
 }
 
@@ -85,7 +85,7 @@ static bool clock_stands(const struct planning *pl, const struct pool_plan *p)
 	const struct classify_output *why = &p->seen->why;
 
 	if (why->reason == REASON_OWN_FLEET) /* the update makes room, unless none can be spared */
-		return pl->ready + pl->old_ready >= pl->allowed || older_makes_room(pl, p);
+		return enough_serve(pl) || older_makes_room(pl, p);
 	if (why->reason == REASON_RELEASING || why->reason == REASON_SETTLING)
 		return wall_is_set(why->deadline);
 	return why->reason == REASON_GATED;

@@ -63,6 +63,11 @@ static inline int32_t max_i32(int32_t a, int32_t b)
 {
 	return a > b ? a : b;
 }
+/* Of new and older instances together: as many serve as the pools may have. */
+static inline bool enough_serve(const struct planning *pl)
+{
+	return pl->ready + pl->old_ready >= pl->allowed;
+}
 static inline int32_t pool_cap(const struct pool_plan *p)
 {
 	return p->spec->max_instances;

@@ -102,8 +102,7 @@ static void find_substituted(struct planning *pl)
 	for (size_t i = 0; i < pl->n_pools; i++) {
 		struct pool_plan *p = &pl->pools[i];
 
-		p->has_substitute =
-			pl->e->spec.lends_failed && p->failed > 0 && pl->ready + pl->old_ready < pl->allowed;
+		p->has_substitute = pl->e->spec.lends_failed && p->failed > 0 && !enough_serve(pl);
 		pl->substitutes += p->has_substitute;
 	}
 }
@@ -124,6 +123,12 @@ static bool no_room(const struct planning *pl)
 		behind = true;
 	}
 	return behind;
+}
+
+static void roll_out(struct planning *pl, bool no_room)
+{
+	rollout(&(struct rollout_input){pl->desired, pl->allowed, pl->ready, pl->old_ready, no_room},
+	        &pl->rollout);
 }
 
 /* Where instances are taken away there will be room: the pool can be asked again. */
@@ -306,10 +311,9 @@ void plan(const struct plan_input *in, struct wall now, struct arena *a, struct 
 	find_lenders(pl);
 	find_substituted(pl);
 	probe_resume(pl);
-	rollout(&(struct rollout_input){pl->desired, pl->allowed, pl->ready, pl->old_ready, false}, &pl->rollout);
+	roll_out(pl, false);
 	fill(pl);
-	rollout(&(struct rollout_input){pl->desired, pl->allowed, pl->ready, pl->old_ready, no_room(pl)},
-	        &pl->rollout);
+	roll_out(pl, no_room(pl));
 	scale_in(pl);
 	rebalance(pl);
 	breaker_hold_back(pl);

@@ -1,20 +1,10 @@
-#include "plan/rollout.h"
-
-static int32_t larger(int32_t a, int32_t b)
-{
-	return a > b ? a : b;
-}
-
-static int32_t smaller(int32_t a, int32_t b)
-{
-	return a < b ? a : b;
-}
+#include "plan/internal.h"
 
 void rollout(const struct rollout_input *in, struct rollout_output *ret)
 {
 	/* Older ones also serve for those that no pool may have, until the new fleet is all that it may be. */
 	bool done = in->new_ready >= in->allowed;
-	int32_t keep = done ? 0 : smaller(in->old_ready, in->desired - in->new_ready);
+	int32_t keep = done ? 0 : min_i32(in->old_ready, in->desired - in->new_ready);
 	int32_t surge;
 
 	/* No room for the surge: one older instance makes room, if all the others serve. */
@@ -23,6 +13,6 @@ void rollout(const struct rollout_input *in, struct rollout_output *ret)
 	/* As many new ones as there is no older one for, and one more while as many serve as may. The same with the one that
 	 * makes room as without: else the next plan would ask for another. */
 	surge = in->new_ready + keep >= in->allowed ? 1 : 0;
-	ret->new_target = smaller(in->allowed, larger(in->new_ready, in->allowed - keep) + surge);
+	ret->new_target = min_i32(in->allowed, max_i32(in->new_ready, in->allowed - keep) + surge);
 	ret->old_keep = keep;
 }
