@@ -233,6 +233,12 @@ static void test_a_slow_dry_run(void **state)
 	resource " is forbidden: User \"x\" cannot " verb " resource \"" resource "\" in API group \"" group \
 			 "\" in the namespace \"ns\""
 
+static struct api_fault no_right_fault(const char *method, enum kind kind, const char *message)
+{
+	return (struct api_fault){
+		.method = method, .kind = kind, .status = "403 Forbidden", .reason = "Forbidden", .message = message};
+}
+
 static void test_no_right_to_create_pods(void **state)
 {
 	struct fixture *f = *state;
@@ -265,8 +271,7 @@ static bool is_ready(struct fixture *f, struct err *ret_err)
 /* An instance whose mark we have no right to take off: asked again in 2 s. */
 static void lack_right_to_mark(struct fixture *f)
 {
-	f->api.faults[0] = mark_fault("403 Forbidden");
-	f->api.faults[0].message = NO_RIGHT("patch", "pods", "");
+	f->api.faults[0] = no_right_fault("PATCH", KIND_POD, NO_RIGHT("patch", "pods", ""));
 	put_grown(f, "a", "p5");
 	run_for(f, PATIENCE_MS, "unprotect a!403, status");
 }
@@ -312,11 +317,7 @@ static void test_no_right_to_mark(void **state)
 static void test_no_right_beside_news(void **state)
 {
 	struct fixture *f = *state;
-	struct api_fault refused = {.method = "POST",
-	                            .kind = KIND_SERVICE,
-	                            .status = "403 Forbidden",
-	                            .reason = "Forbidden",
-	                            .message = NO_RIGHT("create", "services", "")};
+	struct api_fault refused = no_right_fault("POST", KIND_SERVICE, NO_RIGHT("create", "services", ""));
 	start(f);
 	expect(f, created);
 	struct work *w = work_find(f->op, "ns", "llm");
@@ -369,11 +370,7 @@ static void test_no_right_to_create_what_goes(void **state)
 	expect(f, created);
 	struct work *w = work_find(f->op, "ns", "llm");
 	w->denied = 8; /* for good */
-	f->api.faults[0] = (struct api_fault){.method = "POST",
-	                                      .kind = KIND_DEPLOYMENT,
-	                                      .status = "403 Forbidden",
-	                                      .reason = "Forbidden",
-	                                      .message = NO_RIGHT("create", "deployments", "apps")};
+	f->api.faults[0] = no_right_fault("POST", KIND_DEPLOYMENT, NO_RIGHT("create", "deployments", "apps"));
 	remove_deployment(f, "g6");
 	run_for(f, PATIENCE_MS, "create g6=0!403, status");
 	assert_lacks(f, NO_RIGHT("create", "deployments", "apps"));
@@ -390,11 +387,7 @@ static void test_no_right_to_create_what_goes(void **state)
 static void test_a_server_that_is_not_ready(void **state)
 {
 	struct fixture *f = *state;
-	f->api.faults[0] = (struct api_fault){.method = "POST",
-	                                      .kind = KIND_DEPLOYMENT,
-	                                      .status = "403 Forbidden",
-	                                      .reason = "Forbidden",
-	                                      .message = NO_RIGHT("create", "deployments", "apps")};
+	f->api.faults[0] = no_right_fault("POST", KIND_DEPLOYMENT, NO_RIGHT("create", "deployments", "apps"));
 	start(f);
 	expect(f, "create p5=3!403, create p5=3, create g6=0, status, " COMPANIONS);
 	f->api.faults[0] = (struct api_fault){.method = "POST",
