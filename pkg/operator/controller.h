@@ -38,6 +38,7 @@ void controller_lead(struct controller *op, bool leads);
 /* Cancels what runs; a write in flight ends as it may, the next start looks at what it did. NULL is fine. */
 void controller_free(struct controller *op);
 
-/* True when every watch has its first list, planning has begun, and no watch has been away for longer than a passing
- * fault lasts. Else err says what it waits for, and what stands in the way. */
+/* True when every watch has its first list, planning has begun, no watch has been away for longer than a passing fault
+ * lasts, and no endpoint lacks a right to be written or a field in the CRD. Else err says what it waits for, or what stands
+ * in the way and what to do. */
 bool controller_ready(const struct controller *op, struct err *err);

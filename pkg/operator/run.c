@@ -113,13 +113,16 @@ static void looked_at_name(void *arg, enum kube_outcome outcome, const struct ku
 	run_end(r, 0);
 }
 
-static void remember_refusal(struct run *r, const struct write *w, const struct err *err)
+static struct refusal *remember_refusal(struct run *r, const struct write *w, const struct err *err)
 {
 	char text[sizeof(err->message) + 64];
+	struct refusal *refusal;
 
 	str_format(text, sizeof(text), "%s%s", w->rq.dry_run ? "an instance would be refused: " : "",
 	           err->message);
-	refusal_put(r->w, w->kind, w->name, w->refused_as, text)->no_right = trouble_is_right(err);
+	refusal = refusal_put(r->w, w->kind, w->name, w->refused_as, text);
+	refusal->no_right = trouble_is_right(err);
+	return refusal;
 }
 
 /* The address does not wait for the budget. */
@@ -187,7 +190,6 @@ static void not_written(struct run *r, const struct write *w, const struct err *
 static bool passes_over(struct run *r, const struct write *w, const struct err *err)
 {
 	int status = err->http_status;
-	struct refusal *refusal;
 
 	if (w->kind != KIND_POD || status < 400 || status >= 500 || status == 401 || status == 429)
 		return false;
@@ -197,10 +199,8 @@ static bool passes_over(struct run *r, const struct write *w, const struct err *
 		queue_add_at(r->w->op->queue, r->w->key, (struct mono){loop_now(r->w->op->loop).ms + MS_PER_S});
 	if (status == 404 || status == 409)
 		return true;
-	refusal = refusal_put(r->w, w->kind, w->name, w->refused_as, err->message);
-	refusal->no_right = trouble_is_right(err);
 	/* Nothing may change until then that would bring the endpoint up. */
-	queue_add_at(r->w->op->queue, r->w->key, refusal->retry_at);
+	queue_add_at(r->w->op->queue, r->w->key, remember_refusal(r, w, err)->retry_at);
 	tell_refused(r, w, err);
 	return true;
 }
